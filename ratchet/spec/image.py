@@ -93,7 +93,12 @@ class Framework(Model):
 
 def is_of_a_framework(image: str) -> bool:
     """Whether an image is one of SageMaker's frameworks', by its repository's name, in whosever registry."""
-    return re.split("[:@]", image.partition("/")[2])[0] in REPOSITORIES
+    return repository(image) in REPOSITORIES
+
+
+def repository(image: str) -> str:
+    """The repository of an image, in whosever registry."""
+    return re.split("[:@]", image.partition("/")[2])[0]
 
 
 def check_one_image(framework: Framework | None, image: str | None, dockerfile: str | None) -> None:

@@ -20,7 +20,7 @@ from ratchet.spec.own_container import check_own_container
 from ratchet.spec.pipeline import PipelineSpec
 from ratchet.spec.rules import check_custom_rule
 from ratchet.spec.serving import check_scripts
-from ratchet.spec.train_hosts import check_script
+from ratchet.spec.train_hosts import check_image, check_script
 from ratchet.spec.train_spot import check_checkpoints
 from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
 
@@ -146,10 +146,13 @@ def check_context(spec: PipelineSpec) -> None:
 
 
 def _check_hosts(spec: PipelineSpec) -> None:
-    """Raises SpecError when a train.py is started on several hosts, and knows nothing of them."""
+    """Raises SpecError when a train.py is started on several hosts, and knows nothing of them; or not as is said."""
+    train, framework = spec.train, spec.framework.name if spec.framework else None
+    image = None if spec.is_own_container else spec.started_like
+    if framework is None and (wrong_image := check_image(image, train.distribution)):
+        raise spec.error("train.distribution", wrong_image)
     if spec.is_own_container:
         return
-    train, framework = spec.train, spec.framework.name if spec.framework else None
     wrong = check_script(spec.folder, framework, train.instance_count, train.distribution)
     if wrong:
         raise spec.error(f"train.{wrong[0]}", wrong[1])

@@ -105,9 +105,13 @@ class PipelineSpec(Model):
         """Whether its image is the user's own, which trains and serves by itself: nothing of Ratchet's runs in it."""
         if self.framework is not None:
             return False
+        return self.started_like is None or not is_of_a_framework(self.started_like)
+
+    @property
+    def started_like(self) -> str | None:
+        """The image as which its containers start; None for a framework, and where its Dockerfile says how they do."""
         built = self.dockerfile_read
-        image = built.started_like if built else self.image
-        return image is None or not is_of_a_framework(image)
+        return built.started_like if built else self.image
 
     @property
     def dockerfile_read(self) -> DockerfileText | None:

@@ -14,12 +14,15 @@ from typing import Any, Literal
 from contract.files import TRAINING_SCRIPT
 from ratchet.spec.data import SHARDED, Channel
 from ratchet.spec.errors import refusal
+from ratchet.spec.image import repository
 from ratchet.spec.own_code import imports, texts, used
 
 # "Maximum number of instances per training job", a service quota of SageMaker AI, as accounts have it.
 HOSTS = 20
 
 Distribution = Literal["torchrun"]
+# Whose container starts it (aws/sagemaker-training-toolkit is in that image).
+_TORCHRUN_IN = "pytorch-training"
 
 # What trains on several hosts, or is told of them, by the names of its modules.
 _MODULES = (
@@ -77,17 +80,31 @@ def check_alike(train: object) -> None:
 
 
 def check_hosts(framework: str | None, count: int, distribution: Distribution | None, data: Mapping[str, Any]) -> None:
-    """Raises a refusal where hosts don't go with what the jobs run in, or with the channels."""
-    if distribution is not None and framework != "pytorch":
-        runs = f"framework is {framework}" if framework else "an image of your own starts what it likes by itself"
-        message = f"is {distribution}, which SageMaker's PyTorch containers start, but {runs}; leave it out"
-        raise refusal(message, "train", "distribution")
+    """Raises a refusal where hosts don't go with the framework, or with the channels."""
+    if distribution is not None and framework not in (None, "pytorch"):
+        raise refusal(_starts_none(distribution, f"framework is {framework}"), "train", "distribution")
     for name, channel in data.items():
         if isinstance(channel, Channel) and channel.distribution == SHARDED and count == 1:
             message = (
                 f"is {SHARDED}, but train.instance_count is 1, and one host sees all; write 2 or more, or leave it out"
             )
             raise refusal(message, "data", name, "distribution")
+
+
+def check_image(image: str | None, distribution: Distribution | None) -> str | None:
+    """The end of a sentence about an image, by its own name or from a Dockerfile, that isn't started by `distribution`;
+    None where it is: SageMaker's PyTorch image for training, and what starts like it.
+
+    Args:
+        image: of a framework, as which it starts; None for one that starts by itself.
+    """
+    if distribution is None:
+        return None
+    if image is None:
+        return _starts_none(distribution, "an image of your own starts what it likes by itself")
+    if repository(image) != _TORCHRUN_IN:
+        return _starts_none(distribution, f"the image starts as {repository(image)} does")
+    return None
 
 
 def check_script(
@@ -126,6 +143,10 @@ def launched_by(distribution: Distribution | None, instance_type: str) -> dict[s
     if distribution is None:
         return {}
     return {"sagemaker_torch_distributed_enabled": "true", "sagemaker_instance_type": instance_type}
+
+
+def _starts_none(distribution: Distribution, but: str) -> str:
+    return f"is {distribution}, which SageMaker's PyTorch containers start, but {but}; leave it out"
 
 
 def _knows_hosts(folder: Path) -> bool:

@@ -79,6 +79,17 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {"framework": None, "image": f"{ECR}/team/image:1.0", "train": TORCHRUN},
         "but an image of your own starts what it likes by itself; leave it out",
     ),
+    "torchrun of an image that starts like another framework's": (
+        READS,
+        {"framework": None, "image": f"{ECR}/sagemaker-xgboost:3.0-5", "train": TORCHRUN},
+        "train.distribution: is torchrun, which SageMaker's PyTorch containers start, but the image starts as "
+        "sagemaker-xgboost does; leave it out",
+    ),
+    "torchrun of an image that serves only": (
+        JOINS,
+        {"framework": None, "image": f"{ECR}/pytorch-inference:2.6.0-cpu-py312", "train": TORCHRUN},
+        "but the image starts as pytorch-inference does; leave it out",
+    ),
     "mpi": (
         JOINS,
         {"framework": PYTORCH, "train": {**TWO, "distribution": "mpi"}},
@@ -178,6 +189,19 @@ def test_a_script_that_knows_its_hosts_may_have_several(tmp_path: Path, script: 
 def test_an_image_of_ones_own_is_not_looked_into(tmp_path: Path) -> None:
     image = f"{ECR}/team/image:1.0"
     assert make_spec(tmp_path, framework=None, image=image, train=TWO).train.instance_count == 2
+
+
+@pytest.mark.parametrize("entrypoint", ["", 'ENTRYPOINT ["mine"]\n'], ids=["as its base", "by itself"])
+def test_an_image_that_starts_like_pytorch_s_starts_torchrun(tmp_path: Path, entrypoint: str) -> None:
+    """Its `train` is the base image's, which is told by the same hyperparameters as a framework's."""
+    (tmp_path / "Dockerfile").write_text(f"FROM {ECR}/pytorch-training:2.6.0-cpu-py312\nRUN true\n{entrypoint}")
+    given: dict[str, Any] = {"framework": None, "dockerfile": "Dockerfile", "train": TORCHRUN}
+    if entrypoint:
+        with pytest.raises(SpecError, match="an image of your own starts what it likes by itself"):
+            spec_of(tmp_path, JOINS, **given)
+        return
+    told = asked(spec_of(tmp_path, JOINS, **given))["HyperParameters"]
+    assert (told["sagemaker_torch_distributed_enabled"], told["sagemaker_instance_type"]) == ("true", "ml.m5.large")
 
 
 def test_one_host_and_what_is_said_of_it_make_the_model_that_they_made(tmp_path: Path) -> None:
