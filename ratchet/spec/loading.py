@@ -13,6 +13,7 @@ from ratchet.spec import dockerfile_checks, sentences, yaml_lines
 from ratchet.spec.deploy_micro_batches import check_helper
 from ratchet.spec.docker_context import docker_context
 from ratchet.spec.errors import SpecError, nearest
+from ratchet.spec.hyperparameters import check_hyperparameters
 from ratchet.spec.model import Model, section
 from ratchet.spec.over_http import check_over_http
 from ratchet.spec.own_code import check_metric
@@ -103,6 +104,7 @@ def _check_folder(spec: PipelineSpec) -> None:
         raise spec.error("dockerfile", f"there is no file {spec.dockerfile} in {folder}")
     _check_dockerfile(spec)
     _check_hosts(spec)
+    check_hyperparameters(spec)
     if spec.is_own_container:
         check_own_container(spec)
         check_over_http(spec)

@@ -20,8 +20,7 @@ from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import duration
 from ratchet.spec.instances import check_one
 from ratchet.spec.model import Example, Model
-from ratchet.spec.train import HYPERPARAMETERS, Train
-from ratchet.spec.train_hosts import launched_by
+from ratchet.spec.train import Train
 from ratchet.spec.tune_ranges import Range, check_ranges
 
 # Service quotas of SageMaker AI for one tuning job, "Training jobs" and "Parallel training jobs"; the latter at most.
@@ -32,8 +31,6 @@ NOT_IMPROVING = 3
 MAX_RESOURCE = 20_000
 # A static hyperparameter of one of these names is Hyperband's MaxResource (HyperbandStrategyConfig, API reference).
 EPOCHS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
-# The training job has these besides the spec's: sagemaker_program, _submit_directory, _job_name, and the objective's.
-CONTAINERS_OWN = 4
 
 Strategy = Literal["Bayesian", "Random", "Grid", "Hyperband"]
 TuningSeconds = Annotated[int, *duration(SHORTEST, LONGEST, what="a tuning job")]
@@ -250,11 +247,6 @@ def check_tune(tune: Tune | None, train: Train, *, rounds: bool, managed_rules: 
     check_one(train.instance, "tune is said, whose trials SageMaker starts by itself", "train")
     _check_objective(tune.objective, train.metrics)
     _check_resource(tune, train.hyperparameters)
-    launcher = launched_by(train.distribution, train.instance)
-    together = len(tune.ranges) + len(train.hyperparameters) + CONTAINERS_OWN + len(launcher)
-    if together > HYPERPARAMETERS:
-        message = f"make {together} with train.hyperparameters and SageMaker's own; it takes at most {HYPERPARAMETERS}"
-        raise refusal(message, "tune", "ranges")
     if rounds:
         raise refusal("is said, and rounds too; a run trains by one of them: leave one out", "tune")
     if managed_rules:

@@ -244,6 +244,22 @@ def test_hosts_are_asked_for_with_what_starts_the_script_and_what_each_sees(tmp_
     assert shared_out(request) == {"train": "ShardedByS3Key", "extra-1": "FullyReplicated"}
 
 
+def test_what_the_containers_are_told_counts_among_the_hundred_hyperparameters(tmp_path: Path) -> None:
+    """The refusal names the very ones that the job has besides pipeline.yaml's; an image of one's own has none."""
+    most = {f"h{number}": number for number in range(95)}
+    train = {**TORCHRUN, "hyperparameters": most}
+    told = asked(spec_of(tmp_path, JOINS, framework=PYTORCH, train=train))["HyperParameters"]
+    assert len(told) == 100
+    taken = ", ".join(name for name in told if name not in most)
+    over = {**train, "hyperparameters": {**most, "last": 1}}
+    with pytest.raises(SpecError) as refused:
+        spec_of(tmp_path, JOINS, framework=PYTORCH, train=over)
+    message = f"train.hyperparameters: make 101 with SageMaker's own ({taken}); it takes at most 100: leave out 1"
+    assert message in str(refused.value)
+    own = {**TWO, "hyperparameters": {f"h{number}": number for number in range(100)}}
+    make_spec(tmp_path, framework=None, image=f"{ECR}/team/image:1.0", train=own)
+
+
 def test_of_types_that_are_tried_in_turn_torchrun_is_told_the_one_whose_turn_it_is(tmp_path: Path) -> None:
     types = ["ml.g5.xlarge", "ml.g4dn.xlarge"]
     request = asked(spec_of(tmp_path, JOINS, framework=PYTORCH, train={**TORCHRUN, "instance": types}))

@@ -219,9 +219,9 @@ def test_hyperbands_resource_may_be_the_static_number_of_epochs(tmp_path: Path, 
 
 def test_all_hyperparameters_together_are_a_hundred_at_most(tmp_path: Path) -> None:
     static = {f"x{number}": number for number in range(95)}
-    assert "tune.ranges: make 101 with train.hyperparameters" in refusal(
-        tmp_path, {}, train=train(hyperparameters=static)
-    )
+    said = refusal(tmp_path, {}, train=train(hyperparameters=static))
+    assert "tune.ranges: make 101 with train.hyperparameters and SageMaker's own (sagemaker_program, " in said
+    assert "sagemaker_job_name, _tuning_objective_metric); it takes at most 100: leave out 1" in said
 
 
 def test_a_run_trains_by_rounds_or_by_tuning(tmp_path: Path) -> None:
