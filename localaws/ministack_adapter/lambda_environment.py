@@ -172,9 +172,9 @@ class ExecutionEnvironment:
         if process is None:
             return
         process.kill()
-        process.wait()
+        status = process.wait()
         if self._watch is not None:
-            self._watch.over()
+            self._watch.over(status)
         with contextlib.suppress(OSError):  # something unsent is nobody's any more
             process.requests.close()
 

@@ -150,6 +150,8 @@ def test_a_program_finds_signals_and_files_as_docker_leaves_them(base: Base) -> 
     said = base.run(base.image(), ["sh", "-c", "cat /proc/self/status; ls -l /proc/self/fd; readlink /proc/1/exe"])[1]
     lines = [line.split() for line in said.splitlines()]
     masks = {words[0]: int(words[1], 16) for words in lines if words and words[0] in ("SigIgn:", "SigBlk:", "CapEff:")}
+    # 32 and 33 are the C library's own (signal(7)): a program may inherit them ignored, and sees nothing of it.
+    masks = {name: mask if name == "CapEff:" else mask & ~(0b11 << 31) for name, mask in masks.items()}
     assert masks == {"SigIgn:": 0, "SigBlk:": 0, "CapEff:": 0}
     assert [words[-3] for words in lines if "->" in words][:3] == ["0", "1", "2"]
     assert len([words for words in lines if "->" in words]) == 4, "the three, and that of the folder itself"

@@ -180,7 +180,7 @@ class Container:
             return None
         _running.discard(self)
         if self._watch is not None:
-            self._watch.over()
+            self._watch.over(returncode)
         return returncode if returncode >= 0 else 128 - returncode
 
     def _signal(self, number: signal.Signals) -> None:

@@ -92,6 +92,7 @@ class Watch:
         self._limits = limits
         self._volume = _Volume(limits.disk, folders)
         self._exceeded: Exceeded | None = None
+        self._went_well = False
         self._group = (
             limits.shared.join(container.pid, limits)
             if limits.shared
@@ -106,12 +107,18 @@ class Watch:
 
     def exceeded(self) -> Exceeded | None:
         """Which limit has ended it, or processes of it; asked when it has ended."""
-        if self._exceeded is None and self._group is not None and self._group.out_of_memory:
-            self._exceeded = MEMORY if self._limits.shared is None or self._limits.shared.blame() else None
+        if self._exceeded is None and self._group is not None and self._group.out_of_memory and self._is_to_blame():
+            self._exceeded = MEMORY
         return self._exceeded
 
-    def over(self) -> None:
-        """The container has ended."""
+    def _is_to_blame(self) -> bool:
+        """One that ended well isn't, though its end may be seen before that of the one that the kernel ended."""
+        shared = self._limits.shared
+        return shared is None or (not self._went_well and shared.blame())
+
+    def over(self, status: int) -> None:
+        """The container has ended, with this exit status."""
+        self._went_well = status == 0
         self.exceeded()
         _watcher().discard(self)
         if self._group is not None and not self._group.remove():
