@@ -124,11 +124,15 @@ def image_builds() -> Check:
     if (system := platform.system()) != "Linux":
         todo = "use a Linux machine for pipelines with a `dockerfile`: their images are built, and run, on Linux alone"
         return Check("image builds", "warning", f"none on {system}", todo)
-    lacking = [program for program in ("buildah", "curl") if shutil.which(program) is None]
-    if not lacking:
-        return Check("image builds", "ok", _version(["buildah", "--version"], Path("/")) or "buildah")
+    tool = next((program for program in ("buildah", "podman") if shutil.which(program)), None)
+    lacking = {} if tool else {"buildah": "buildah or podman"}
+    lacking |= {} if shutil.which("curl") else {"curl": "curl"}
+    if tool and not lacking:
+        return Check("image builds", "ok", _version([tool, "--version"], Path("/")) or tool)
     todo = f"install {' and '.join(lacking)} (apt-get install {' '.join(lacking)}) to build images of `dockerfile` here"
-    return Check("image builds", "warning", f"no {' and no '.join(lacking)}", todo)
+    found = f"no {' and no '.join(lacking.values())}"
+    docker_alone = not tool and shutil.which("docker") is not None
+    return Check("image builds", "warning", found + (", and docker's daemon isn't used" if docker_alone else ""), todo)
 
 
 def containers(*, own_files: bool, own_processes: bool, landlock: int) -> Check:

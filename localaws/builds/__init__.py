@@ -10,13 +10,14 @@
     machine.py        the build's container, and the programs that are in it: aws, docker, curl
     launcher.py       starts a program of the machine's with the files of who asked for it
     docker_client.py  the program `docker` of the container, which asks
-    docker_service.py who does it beside the container, with buildah
+    docker_service.py who does it beside the container
+    image_tool.py     by which tool of this machine: buildah or podman
     layer_store.py    where images and their layers are kept between builds
-    docker_command.py what docker's command lines mean to buildah
-    docker_images.py  `docker image inspect` in docker's words
+    docker_command.py what docker's command lines mean to such a tool
+    docker_images.py  the formats of `docker image inspect`
     surroundings.py   the AWS around: roles, logs, events, the registry
 
-A build's container is one like a job's (`localaws.confinement`). What its Dockerfiles RUN is kept in by buildah's
+A build's container is one like a job's (`localaws.confinement`). What its Dockerfiles RUN is kept in by the tool's
 chroot isolation, inside a file system that has neither this AWS's state nor a home; docs/containers.md says how far.
 """
 

@@ -1,4 +1,4 @@
-"""What docker's command lines mean to buildah. Pure.
+"""What docker's command lines mean to buildah and podman. Pure.
 
 The names of images are docker's; a name in the embedded registry is reached where that answers, for pushes by its
 address, for pulls and FROM by a line of registries.conf (containers-registries.conf(5)).
@@ -17,7 +17,7 @@ _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
 _IGNORED = frozenset({"--progress", "--provenance", "--sbom", "--load", "--rm", "--force-rm", "--quiet"})
 _IGNORED_FLAGS = frozenset({"--load", "--rm", "--force-rm", "--quiet"})
 _SHORT = {"-t": "--tag", "-f": "--file", "-q": "--quiet", "-u": "--username", "-p": "--password"}
-# Options of `docker build` that buildah has under the same name: with a value, and without one.
+# Options of `docker build` that buildah and podman have under the same name: with a value, and without one.
 _OF_BUILD = frozenset({"--tag", "--file", "--build-arg", "--target", "--platform", "--label", "--add-host", "--secret"})
 _FLAGS_OF_BUILD = frozenset({"--no-cache", "--pull", "--squash"})
 _DOCKER_HUB = "docker.io"
@@ -59,7 +59,7 @@ class Logout:
 
 @dataclass(frozen=True)
 class Build:
-    """`docker build`: buildah's arguments, and what its Dockerfile is to be looked at for."""
+    """`docker build`: the tool's arguments, and what its Dockerfile is to be looked at for."""
 
     arguments: tuple[str, ...]
     dockerfile: str
@@ -86,7 +86,7 @@ class Inspect:
 
 @dataclass(frozen=True)
 class Plain:
-    """What buildah does by the same words: its arguments."""
+    """What the tool does by the same words: its arguments."""
 
     arguments: tuple[str, ...]
 
@@ -197,7 +197,7 @@ def _version(_words: list[str], _registry: Registry) -> Command:
 
 def _info(_words: list[str], registry: Registry) -> Command:
     return Say(
-        f"docker of the embedded CodeBuild, by buildah; {registry.host} is the embedded ECR at {registry.address}"
+        f"docker of the embedded CodeBuild, without a daemon; {registry.host} is the embedded ECR at {registry.address}"
     )
 
 

@@ -1,4 +1,4 @@
-"""`docker image inspect`, by what buildah says of an image. Pure."""
+"""The formats of `docker image inspect`. Pure."""
 
 from __future__ import annotations
 
@@ -12,25 +12,6 @@ from localaws.builds.docker_command import UnsupportedCommandError
 _ACTION = re.compile(r"\{\{(.*?)\}\}")
 _PATH = re.compile(r"(?P<json>json )?(?P<path>(?:\.[A-Za-z]+)+|\.)")
 _INDEX = re.compile(r"index (?P<path>(?:\.[A-Za-z]+)+) (?P<at>\d+|\"[^\"]*\")")
-
-
-def document(described: Mapping[str, Any], names: list[str], digests: list[str]) -> dict[str, Any]:
-    """An image as docker describes it, from buildah's description in Docker's terms, its names and digests."""
-    docker: Mapping[str, Any] = described.get("Docker") or {}
-    return {
-        "Id": f"sha256:{described.get('FromImageID', '')}",
-        "RepoTags": names,
-        "RepoDigests": digests,
-        "Created": docker.get("created", ""),
-        "Author": docker.get("author", ""),
-        "Architecture": docker.get("architecture", ""),
-        "Os": docker.get("os", ""),
-        "Config": docker.get("config") or {},
-        "RootFS": {
-            "Type": "layers",
-            "Layers": (docker.get("rootfs") or {}).get("diff_ids", []),
-        },
-    }
 
 
 def formatted(image: Mapping[str, Any], template: str | None) -> str:

@@ -1,7 +1,7 @@
-"""Does what a build's `docker` asks for, beside its container: buildah is started with the asker's own files.
+"""Does what a build's `docker` asks for, beside its container: buildah or podman is started with the asker's own files.
 
-One build, one service, one socket, which only that build's container sees. Whoever has got out of buildah's chroot can
-make links of the files that buildah shares with this service: they are read and written without following any.
+One build, one service, one socket, which only that build's container sees. Whoever has got out of their chroot can
+make links of the files that they share with this service: they are read and written without following any.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 from localaws.builds import docker_command, docker_images, machine
 from localaws.builds.docker_command import Build, Command, Inspect, Login, Logout, Plain, Push, Say
 from localaws.builds.docker_command import UnsupportedCommandError as Unsupported
+from localaws.builds.image_tool import ImageTool
 from localaws.builds.layer_store import LayerStore
 from localaws.builds.surroundings import Surroundings
 from localaws.sagemaker.containers import beneath
@@ -34,21 +35,21 @@ _REGISTRIES = "CONTAINERS_REGISTRIES_CONF"
 _log = logging.getLogger(__name__)
 
 _AUTH_FILE = machine.DOCKER / "auth.json"
-_POLICY = machine.DOCKER / "policy.json"
+# Where buildah and podman look for what is theirs, below their home.
+_SETTINGS = Path(".config") / "containers"
 _FAILED = 1
-# Starts a program, as `machine.start_buildah` does.
-Start = Callable[[Path, Path, str, Sequence[str], Sequence[int]], Container]
-# What pulls and pushes: with the passwords of the build's logins, and images of any signature.
-_TRUSTING = ("--authfile", str(_AUTH_FILE), "--signature-policy", str(_POLICY))
+# What pulls and pushes: with the passwords of the build's logins.
+_WITH_LOGINS = ("--authfile", str(_AUTH_FILE))
 _LARGEST_REQUEST, _LARGEST_FILE = 1 << 20, 1 << 20
 
 
 class DockerService:
     """The service of one build, in its `folder`, whose project's role this is."""
 
-    def __init__(self, surroundings: Surroundings, folder: Path, role_arn: str) -> None:
+    def __init__(self, surroundings: Surroundings, folder: Path, role_arn: str, tool: ImageTool) -> None:
         self._aws = surroundings
         self._folder = folder
+        self._tool = tool
         self._own = folder / "docker"
         self._store = LayerStore(surroundings.folder / "images", role_arn)
         self._running: set[Container] = set()
@@ -63,7 +64,9 @@ class DockerService:
         self._store.open(say)
         registry = self._aws.registry
         self._write_auths({})
-        (self._own / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+        settings = self._own / _SETTINGS
+        settings.mkdir(parents=True, exist_ok=True)
+        (settings / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
         (self._own / "registries.conf").write_text(
             'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n'
             f'[[registry]]\nprefix = "{registry.host}"\nlocation = "{registry.address}"\ninsecure = true\n'
@@ -80,9 +83,9 @@ class DockerService:
         threading.Thread(target=self._accept, name="docker-service", daemon=True).start()
 
     def _know_mirrors(self, say: Callable[[str], None]) -> None:
-        """Let buildah read which registries this machine has configured (containers-registries.conf(5))."""
+        """Let the tool read which registries this machine has configured (containers-registries.conf(5))."""
         if named := os.environ.get(_REGISTRIES):
-            folder = self._own / ".config" / "containers" / "registries.conf.d"
+            folder = self._own / _SETTINGS / "registries.conf.d"
             folder.mkdir(parents=True, exist_ok=True)
             try:
                 shutil.copyfile(named, folder / "mirrors.conf")
@@ -145,7 +148,7 @@ class DockerService:
                 return self._inspect(command, files)
             case Plain():
                 verb, *rest = command.arguments
-                return self._buildah([verb, *(_TRUSTING if verb == "pull" else []), *rest], folder, files)
+                return self._by_tool([verb, *(_WITH_LOGINS if verb == "pull" else []), *rest], folder, files)
         said = command.text if isinstance(command, Say) else self._logout(command)
         _write(files[1], f"{said}\n")
         return 0
@@ -190,7 +193,7 @@ class DockerService:
         new.replace(self._own / _AUTH_FILE.name)
 
     def _told(self, name: str) -> str:
-        """What a file says that buildah may have written. Raises OSError."""
+        """What a file says that the tool may have written. Raises OSError."""
         return (beneath.read_file(self._own, name, _LARGEST_FILE) or b"").decode("utf-8", "replace")
 
     # ------------------------------------------------------------------------------------------- build, push, inspect
@@ -199,16 +202,16 @@ class DockerService:
         """Docker's builds say what they do on standard error, and with --quiet the image alone on standard output."""
         text = self._dockerfile(build, folder)
         docker_command.refuse_others(docker_command.bases(text, build.values), self._aws.registry)
-        fixed = ["--isolation", "chroot", "--format", "docker", "--layers", *_TRUSTING]
+        fixed = [*self._tool.build, *_WITH_LOGINS]
         fixed += ["--quiet"] if build.is_quiet else []
         said = files[1] if build.is_quiet else files[2]
         arguments = ["build", *fixed, *build.arguments, build.context]
-        return self._buildah(arguments, folder, (files[0], said, files[2]))
+        return self._by_tool(arguments, folder, (files[0], said, files[2]))
 
     def _dockerfile(self, build: Build, folder: str) -> str:
         """The Dockerfile's text as the asker sees it, read in a container: its path is the asker's to choose."""
         read = ["head", "-c", str(_LARGEST_FILE + 1), "--", build.dockerfile]
-        status, text, errors = self._captured(read, folder, program=True)
+        status, text, errors = self._captured(read, folder)
         if status != 0:
             why = errors.strip().rpartition(": ")[2]
             raise Unsupported(f"failed to read dockerfile: {build.dockerfile}: {why}")
@@ -218,10 +221,10 @@ class DockerService:
 
     def _push(self, push: Push, files: Sequence[int]) -> int:
         digest_file = f"digest.{secrets.token_hex(4)}"  # of this push, beside which others may go on
-        options = [*_TRUSTING, "--digestfile", f"{machine.DOCKER}/{digest_file}"]
+        options = [*_WITH_LOGINS, "--digestfile", f"{machine.DOCKER}/{digest_file}"]
         _write(files[1], f"The push refers to repository [{push.image.rpartition(':')[0]}]\n")
         arguments = ["push", *options, push.image, f"docker://{push.target}"]
-        status = self._buildah(arguments, "/", files)
+        status = self._by_tool(arguments, "/", files)
         if status == 0:
             digest = self._told(digest_file).strip()
             self._pushed[push.image] = digest
@@ -230,50 +233,50 @@ class DockerService:
 
     def _inspect(self, inspect: Inspect, files: Sequence[int]) -> int:
         for image in inspect.images:
-            status, text, errors = self._captured(["inspect", "--type", "image", image], "/")
+            status, text, errors = self._captured(self._command([*self._tool.inspect, image]), "/")
             if status != 0:
                 _write(files[2], f"Error: No such image: {image}\n{errors}")
                 return _FAILED
-            described = json.loads(text)
-            found = docker_images.document(described, self._tags(described["FromImageID"]), self._digests(image))
+            described = self._tool.described(text)
+            found = {**described, "RepoTags": self._tags(described["Id"]), "RepoDigests": self._digests(image)}
             _write(files[1], docker_images.formatted(found, inspect.format) + "\n")
         return 0
 
     def _tags(self, image_id: str) -> list[str]:
-        _, text, _ = self._captured(["images", "--json", "--no-trunc"], "/")
-        listed = [each for each in json.loads(text or "[]") if each["id"].removeprefix("sha256:") == image_id]
-        return [name.removeprefix("localhost/") for each in listed for name in each.get("names") or []]
+        _, text, _ = self._captured(self._command(self._tool.images), "/")
+        return self._tool.names(text, image_id.removeprefix("sha256:"))
 
     def _digests(self, image: str) -> list[str]:
         digest = self._pushed.get(docker_command.with_tag(image))
         return [f"{docker_command.with_tag(image).rpartition(':')[0]}@{digest}"] if digest else []
 
-    # ----------------------------------------------------------------------------------------------------- buildah
+    # ----------------------------------------------------------------------------------------------------- the tool
 
-    def _buildah(self, arguments: Sequence[str], folder: str, files: Sequence[int]) -> int:
-        """Run buildah; docker's exit status, which is 1 for all that fails."""
-        return min(self._ended(machine.start_buildah, arguments, folder, files), _FAILED)
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return self._tool.command(machine.IMAGES, machine.DOCKER, arguments)
 
-    def _captured(self, arguments: Sequence[str], folder: str, *, program: bool = False) -> tuple[int, str, str]:
-        """Run buildah, or another program there, for its output: its status, output and errors."""
+    def _by_tool(self, arguments: Sequence[str], folder: str, files: Sequence[int]) -> int:
+        """Run the tool; docker's exit status, which is 1 for all that fails."""
+        return min(self._ended(self._command(arguments), folder, files), _FAILED)
+
+    def _captured(self, command: Sequence[str], folder: str) -> tuple[int, str, str]:
+        """Run a program there for its output: its status, output and errors."""
         with (
             tempfile.TemporaryFile() as out,
             tempfile.TemporaryFile() as errors,
             Path(os.devnull).open("rb") as nothing,
         ):
-            files = (nothing.fileno(), out.fileno(), errors.fileno())
-            start = machine.start_beside if program else machine.start_buildah
-            status = self._ended(start, arguments, folder, files)
+            status = self._ended(command, folder, (nothing.fileno(), out.fileno(), errors.fileno()))
             out.seek(0)
             errors.seek(0)
             return status, out.read().decode("utf-8", "replace"), errors.read().decode("utf-8", "replace")
 
-    def _ended(self, start: Start, arguments: Sequence[str], folder: str, files: Sequence[int]) -> int:
+    def _ended(self, command: Sequence[str], folder: str, files: Sequence[int]) -> int:
         """Start a program with these files, unless the build has ended; its exit status."""
         with self._changing:
             if self._closed:
                 raise Unsupported("the build has ended")
-            started = start(self._folder, self._store.folder, folder, arguments, files)
+            started = machine.start_beside(self._folder, self._store.folder, folder, command, files)
             self._running.add(started)
         try:
             # What the container's own first process says: why it couldn't be set up.

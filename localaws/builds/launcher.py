@@ -2,9 +2,9 @@
 
 `launcher.py IN OUT ERRORS root|user PROGRAM ARGUMENT…`. Standard library only; run from its text.
 
-An ordinary user's namespace has one group and denies setgroups(2), which buildah calls before each RUN all the same
-(containers/buildah issue 6947, mended in 1.45.0). With a filter of the kernel's (seccomp(2)) the call does nothing and
-succeeds: there is no other group that could be kept or given up.
+An ordinary user's namespace has one group and denies setgroups(2), which buildah, and podman by its code, call before
+each RUN all the same (containers/buildah issue 6947, mended in 1.45.0). With a filter of the kernel's (seccomp(2)) the
+call does nothing and succeeds: there is no other group that could be kept or given up.
 """
 
 import ctypes

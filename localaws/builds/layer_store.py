@@ -1,4 +1,4 @@
-"""Where buildah keeps layers between builds: below the state folder, a store for each role.
+"""Where layers are kept between builds: below the state folder, a store for each role.
 
 A build on CodeBuild begins with no images. So does one here: the images that earlier builds have left lose their names,
 and are found by their layers alone, as a cache. What a role may not pull it doesn't get from another's store either.
@@ -70,7 +70,7 @@ class LayerStore:
 def _take_names(storage: Path) -> None:
     """Let the images of a store have no names. Raises OSError, ValueError.
 
-    What is there was written by builds, of which one may have got out of buildah's chroot: no link is followed.
+    What is there was written by builds, of which one may have got out of the tool's chroot: no link is followed.
     """
     listed = beneath.read_file(storage, str(_IMAGES), _LARGEST) if os.path.lexists(storage) else None
     if listed is not None:

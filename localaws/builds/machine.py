@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from localaws.builds import image_tool
 from localaws.confinement import system
 from localaws.sagemaker.containers import container, spawner
 from localaws.sagemaker.containers.container import Container
@@ -25,12 +26,7 @@ PROGRAMS = Path("/opt/codebuild")
 IMAGES, DOCKER = Path("/images"), Path("/docker")
 SOCKET = PLACE / "docker.sock"
 PATH = f"{PROGRAMS}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_BUILDAH = "buildah"
 NO_CURL = "curl isn't on this machine; builds' commands use it: install it (apt-get install curl)"
-NO_BUILDAH = (
-    "no container tool is on this machine: install buildah (apt-get install buildah, dnf install buildah), by which "
-    "the embedded CodeBuild builds images"
-)
 NO_NAMESPACES = (
     "This machine's kernel allows no mount and process namespaces here, in which the embedded CodeBuild runs a build's "
     "commands; on Linux outside of a restricted container it does"
@@ -48,7 +44,7 @@ def missing(*, privileged: bool) -> str | None:
         return NO_NAMESPACES
     if shutil.which("curl") is None:
         return NO_CURL
-    return NO_BUILDAH if privileged and shutil.which(_BUILDAH) is None else None
+    return image_tool.missing() if privileged else None
 
 
 def write_programs(folder: Path, aws: Path) -> None:
@@ -75,22 +71,14 @@ def start_shell(
     return _start(folder, options, [*agent, str(events)], {**_CLEAN, **environment}, [events])
 
 
-def start_buildah(folder: Path, images: Path, cwd: str, arguments: Sequence[str], files: Sequence[int]) -> Container:
-    """Start buildah beside a build, with the files that are its standard input, output and errors. Raises OSError."""
-    storage = ["--storage-driver", "vfs", "--root", f"{IMAGES}/storage", "--runroot", f"{DOCKER}/run"]
-    # An ordinary user is root of its own namespace there, with one id: who owns what can't be kept.
-    storage += [] if os.geteuid() == 0 else ["--storage-opt", "vfs.ignore_chown_errors=true"]
-    command = [_BUILDAH, *storage, "--registries-conf", f"{DOCKER}/registries.conf", *arguments]
-    return start_beside(folder, images, cwd, command, files)
-
-
 def start_beside(folder: Path, images: Path, cwd: str, command: Sequence[str], files: Sequence[int]) -> Container:
-    """Start a program beside a build, as buildah is started. Raises OSError."""
+    """Start what builds images, with the files that are its input, output and errors. Raises OSError."""
     options = ["--trusted", "--bind", str(images), str(IMAGES), "--bind", str(folder / "docker"), str(DOCKER)]
     options += ["--bind", str(folder / "var"), "/var", "--bind", str(folder / "run"), "/run", "--cwd", cwd]
     user = "root" if os.geteuid() == 0 else "user"
     redirected = [_PYTHON, "-I", "-S", "-c", _LAUNCHER, *map(str, files), user]
     variables = {"HOME": str(DOCKER), "TMPDIR": "/tmp", "BUILDAH_ISOLATION": "chroot"}  # noqa: S108
+    variables["CONTAINERS_REGISTRIES_CONF"] = f"{DOCKER}/registries.conf"
     variables["_CONTAINERS_USERNS_CONFIGURED"] = "done"
     variables |= {name: os.environ[name] for name in _PROXIES if name in os.environ}
     return _start(folder, options, [*redirected, *command], {**_CLEAN, **variables}, files)

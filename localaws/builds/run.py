@@ -12,13 +12,13 @@ import logging
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
-from localaws.builds import RUNNING, buildspec, machine, records, source
+from localaws.builds import RUNNING, buildspec, image_tool, machine, records, source
 from localaws.builds.buildspec import Buildspec, BuildspecError
 from localaws.builds.docker_service import DockerService
 from localaws.builds.source import SourceError
@@ -174,12 +174,21 @@ class Run:
             "archive": str(machine.PLACE / archive.name) if archive else None,
         }
         (self.folder / "codebuild" / "job.json").write_text(json.dumps(job))
-        docker = DockerService(self.aws, self.folder, self.project["serviceRole"])
-        try:
-            if self._is_privileged:
-                docker.open(self._say)
+        with self._docker():
             environment = {**variables(self.aws, self.build, credentials), **spec.variables, **self._own_variables()}
             return self._in_container(aws, environment)
+
+    @contextlib.contextmanager
+    def _docker(self) -> Iterator[None]:
+        """While the container's `docker` is answered, in a project that may use it."""
+        tool = image_tool.here() if self._is_privileged else None
+        if tool is None:
+            yield
+            return
+        docker = DockerService(self.aws, self.folder, self.project["serviceRole"], tool)
+        try:
+            docker.open(self._say)
+            yield
         finally:
             docker.close()
 

@@ -18,6 +18,8 @@ import pytest
 from resources import allow, make_role, unique
 from waiting import until
 
+from localaws.builds import image_tool
+
 ACCOUNT = "000000000000"
 HOST = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
 LOGIN = f"aws ecr get-login-password | docker login --username AWS --password-stdin {HOST}"
@@ -27,8 +29,8 @@ PUSHING = ("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:
            "ecr:GetDownloadUrlForLayer", "ecr:DescribeImages")  # fmt: skip
 LOGGING = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
 
-HAS_BUILDAH = shutil.which("buildah") is not None
-needs_buildah = pytest.mark.skipif(not HAS_BUILDAH, reason="builds images by buildah, which isn't on this machine")
+HAS_TOOL = image_tool.here() is not None
+needs_tool = pytest.mark.skipif(not HAS_TOOL, reason=image_tool.missing() or "")
 
 
 @cache
@@ -144,7 +146,7 @@ class Builder:
         return self.built(self.project(source={**source, "buildspec": spec(*commands, **phases)}))
 
 
-def environment(*, privileged: bool = HAS_BUILDAH, **variables: str) -> dict[str, Any]:
+def environment(*, privileged: bool = HAS_TOOL, **variables: str) -> dict[str, Any]:
     listed = [{"name": name, "value": value} for name, value in variables.items()]
     return {
         "type": "LINUX_CONTAINER",

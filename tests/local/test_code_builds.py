@@ -342,13 +342,16 @@ def test_a_build_that_takes_too_long_is_timed_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("missing", "told"),
-    [("buildah", "install buildah (apt-get install buildah"), ("curl", "install it (apt-get install")],
+    [
+        ({"buildah", "podman"}, "install buildah or podman (apt-get install buildah"),
+        ({"curl"}, "install it (apt-get install"),
+    ],
 )
 def test_a_machine_without_the_tools_is_told_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: set[str], told: str
 ) -> None:
     which = shutil.which
-    monkeypatch.setattr(machine.shutil, "which", lambda program: None if program == missing else which(program))
+    monkeypatch.setattr(machine.shutil, "which", lambda program: None if program in missing else which(program))
     build = ran(Around(tmp_path), "true", environment=environment(privileged=True))
     assert build["buildStatus"] == "FAILED"
     assert (build["phases"][-2]["phaseType"], build["phases"][-1]["phaseType"]) == ("PROVISIONING", "COMPLETED")

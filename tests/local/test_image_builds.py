@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from builds_kit import (
     Builder,
     machine_files,
     make_builder,
-    needs_buildah,
+    needs_tool,
 )
 from registry_kit import ask, password
 from resources import unique
+from running_aws import AwsFactory
 from test_escapes import started
 
 from localaws import supervisor
@@ -46,7 +48,7 @@ def repository(aws: Any) -> str:
 # -------------------------------------------------------------------------------------------------------- images built
 
 
-@needs_buildah
+@needs_tool
 @pytest.mark.fidelity(
     "Containers",
     "A build logs in to ECR, builds and pushes an image; the next build begins FROM it, by the registry's own name.",
@@ -86,7 +88,52 @@ def test_an_image_is_built_pushed_and_begun_from(aws: Any, builder: Builder, rep
     assert again.text.count("Using cache") >= 3, "layers are kept between builds"
 
 
-@needs_buildah
+@pytest.mark.skipif(shutil.which("podman") is None, reason="podman isn't on this machine")
+@pytest.mark.skipif(shutil.which("buildah") is None, reason="without buildah all tests here are podman's")
+def test_podman_does_where_buildah_is_missing(
+    fresh_aws: AwsFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", path_without("buildah", tmp_path / "programs"))
+    aws = fresh_aws.start()
+    builder, name = make_builder(aws), unique("own")
+    aws.client("ecr").create_repository(repositoryName=name)
+    uri = f"{HOST}/{name}"
+    inspected = "'{{index .RepoDigests 0}} {{index .RepoTags 0}} {{json .Config.Entrypoint}} {{json .Config.Cmd}}'"
+    tries = f"id && ! ls {aws.state} /codebuild 2>/dev/null && ! mount -t tmpfs none /bin 2>/dev/null"
+    dockerfile = f'FROM scratch\nCOPY root /\nRUN {tries}\nENTRYPOINT ["/bin/cat"]\n'
+    files = {**BASE, "Dockerfile": dockerfile, "next/Dockerfile": "ARG BASE\nFROM $BASE\nRUN ls /bin/cat\n"}
+    ended = builder.ran(
+        "docker version",
+        LOGIN,
+        f"docker build --tag {uri}:v1 . && docker push {uri}:v1",
+        f"docker image inspect --format {inspected} {uri}:v1",
+        "docker rmi --force $(docker images --quiet --no-trunc) >/dev/null",
+        f"docker build --build-arg BASE={uri}:v1 -t {uri}:v2 next && docker tag {uri}:v2 {uri}:v3",
+        f"docker push --quiet {uri}:v3 && docker pull {uri}:v1 && docker build --quiet --squash . && docker build .",
+        files=files,
+    )
+    assert ended.status == "SUCCEEDED", ended.text
+    details = aws.client("ecr").describe_images(repositoryName=name)["imageDetails"]
+    pushed = {each["imageTags"][0]: each for each in details}
+    assert set(pushed) == {"v1", "v3"}
+    assert pushed["v1"]["imageManifestMediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+    assert f'{uri}@{pushed["v1"]["imageDigest"]} {uri}:v1 ["/bin/cat"] null' in ended.log
+    assert "Podman" in ended.text and "uid=0 gid=0 groups=0" in ended.log and "/bin/cat" in ended.log
+    again = builder.ran("docker build --tag again .", f"! docker tag {uri}:v1 x", files=files)
+    assert again.status == "SUCCEEDED" and "Using cache" in again.text, again.text
+
+
+def path_without(program: str, folder: Path) -> str:
+    """A PATH by which all programs of this machine are found but one."""
+    folder.mkdir()
+    for place in os.get_exec_path():
+        for found in Path(place).glob("*") if Path(place).is_dir() else ():
+            if found.name != program and not os.path.lexists(folder / found.name):
+                (folder / found.name).symlink_to(found)
+    return str(folder)
+
+
+@needs_tool
 def test_what_a_dockerfile_runs_stays_inside(aws: Any, builder: Builder) -> None:
     tried = [str(aws.state), str(Path.home() / ".ssh"), "/codebuild", "/images", "/docker", "/proc/1/root/etc"]
     tries = " && ".join(f"! ls {path} 2>/dev/null" for path in tried)
@@ -95,7 +142,7 @@ def test_what_a_dockerfile_runs_stays_inside(aws: Any, builder: Builder) -> None
     assert ended.status == "SUCCEEDED", ended.text
 
 
-@needs_buildah
+@needs_tool
 @pytest.mark.skipif(os.geteuid() != 0, reason="without root all tests here are an ordinary user's")
 def test_an_ordinary_user_s_images_are_built_too() -> None:
     folder = Path(tempfile.mkdtemp(prefix="builds-"))
@@ -149,7 +196,7 @@ BAD_BUILDS = (
 )
 
 
-@needs_buildah
+@needs_tool
 def test_a_build_that_fails_says_why_in_the_tools_own_words(builder: Builder) -> None:
     """One build tries all, since each says why in the log and goes on."""
     files = {
@@ -170,7 +217,7 @@ def test_a_build_that_fails_says_why_in_the_tools_own_words(builder: Builder) ->
         assert told in said, (command, said)
 
 
-@needs_buildah
+@needs_tool
 def test_a_push_needs_the_role_s_permission(aws: Any, repository: str) -> None:
     builder = make_builder(aws, actions=("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", *LOGGING))
     uri = f"{HOST}/{repository}:denied"

@@ -1,4 +1,4 @@
-"""What a buildspec says, what docker's command lines mean to buildah, and a build's record: without a server."""
+"""What a buildspec says, what docker's command lines mean, and a build's record: without a server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from localaws.builds import (
     buildspec,
     docker_client,
     docker_command,
-    docker_images,
     records,
     service,
     source,
@@ -226,51 +225,6 @@ def test_the_images_that_a_dockerfile_begins_with() -> None:
         docker_command.refuse_others(docker_command.bases(DOCKERFILE, {}), REGISTRY)
 
 
-DESCRIBED = {
-    "FromImageID": "abc",
-    "Docker": {
-        "created": "2026",
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {"Env": ["A=b", "C=d"], "Cmd": None, "Labels": {"x": "y"}},
-        "rootfs": {"diff_ids": ["sha256:1"]},
-    },
-}
-
-
-@pytest.mark.parametrize(
-    ("template", "text"),
-    [
-        ("{{.Id}}", "sha256:abc"),
-        ("{{ .Architecture }}/{{.Os}}", "amd64/linux"),
-        ("{{index .RepoDigests 0}}", "a@sha256:2"),
-        ('{{index .Config.Labels "x"}}', "y"),
-        ("{{json .Config.Env}}", '["A=b", "C=d"]'),
-        ("{{.Config.Env}}", "[A=b C=d]"),
-        ("{{.Config.Labels}}{{.Config.Cmd}}", "map[x:y]<nil>"),
-    ],
-)
-def test_formats_of_docker_image_inspect(template: str, text: str) -> None:
-    image = docker_images.document(DESCRIBED, ["a:v1"], ["a@sha256:2"])
-    assert docker_images.formatted(image, template) == text
-    assert json.loads(docker_images.formatted(image, None)) == [image]
-
-
-@pytest.mark.parametrize(
-    ("template", "said"),
-    [
-        ("{{range .Config.Env}}{{.}}{{end}}", "isn't done here; what is: {{.Field.Field}}"),
-        ("{{.Config.None}}", "the image has no .Config.None"),
-        ("{{index .RepoDigests 3}}", "error calling index: .RepoDigests has no 3"),
-    ],
-)
-def test_formats_that_are_not_done(template: str, said: str) -> None:
-    image = docker_images.document(DESCRIBED, [], ["a@sha256:2"])
-    with pytest.raises(UnsupportedCommandError, match=r".") as caught:
-        docker_images.formatted(image, template)
-    assert said in str(caught.value)
-
-
 # --------------------------------------------------------------------------------------------------------------- record
 
 PROJECT = {
@@ -472,11 +426,35 @@ def test_a_source_is_unpacked_with_modes_and_times_and_nothing_outside(tmp_path:
 # --------------------------------------------------------------------------------------------------------------- doctor
 
 
-def test_doctor_says_what_image_builds_lack(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks.shutil, "which", lambda program: None if program == "buildah" else f"/bin/{program}")
-    found = checks.image_builds()
-    assert (found.state, found.found) == ("warning", "no buildah")
-    assert found.todo == "install buildah (apt-get install buildah) to build images of `dockerfile` here"
+@pytest.mark.parametrize(
+    ("here", "found", "todo"),
+    [
+        ({"curl"}, "no buildah or podman", "install buildah (apt-get install buildah) to build images of `dockerfile`"),
+        ({"buildah"}, "no curl", "install curl (apt-get install curl) to build images of `dockerfile` here"),
+        (set(), "no buildah or podman and no curl", "install buildah and curl (apt-get install buildah curl) to build"),
+        (
+            {"docker", "curl"},
+            "no buildah or podman, and docker's daemon isn't used",
+            "install buildah (apt-get install",
+        ),
+    ],
+)
+def test_doctor_says_what_image_builds_lack(
+    monkeypatch: pytest.MonkeyPatch, here: set[str], found: str, todo: str
+) -> None:
+    monkeypatch.setattr(checks.shutil, "which", lambda program: f"/bin/{program}" if program in here else None)
+    check = checks.image_builds()
+    assert (check.state, check.found) == ("warning", found)
+    assert check.todo.startswith(todo)
+
+
+@pytest.mark.parametrize(("here", "tool"), [(("podman", "buildah"), "buildah"), (("podman",), "podman")])
+def test_doctor_says_by_what_images_are_built(
+    monkeypatch: pytest.MonkeyPatch, here: tuple[str, ...], tool: str
+) -> None:
+    monkeypatch.setattr(checks.shutil, "which", lambda program: program if program in (*here, "curl") else None)
+    monkeypatch.setattr(checks, "_version", lambda command, _folder: " ".join(command))
+    assert checks.image_builds() == checks.Check("image builds", "ok", f"{tool} --version")
 
 
 def test_doctor_asks_nobody_to_install_what_would_not_help(monkeypatch: pytest.MonkeyPatch) -> None:

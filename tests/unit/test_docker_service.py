@@ -1,4 +1,4 @@
-"""What a build's `docker` asks of the service beside it, whose buildah is the test's."""
+"""What a build's `docker` asks of the service beside it, whose tool is the test's."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from waiting import WAIT_SECONDS
 from localaws.builds import machine
 from localaws.builds.docker_command import Registry
 from localaws.builds.docker_service import DockerService
+from localaws.builds.image_tool import BUILDAH, TOOLS, ImageTool
 
 LARGEST = 1 << 20
 
@@ -40,26 +41,24 @@ class FakeContainer:
 class World:
     """A service, and what it starts."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, tool: ImageTool = BUILDAH) -> None:
         self.folder = folder
         self.started: list[Sequence[str]] = []
         self.dockerfile = b"FROM scratch\n"
         self.ending: Callable[[Sequence[str]], object] = lambda _arguments: None
         for name in ("codebuild", "docker"):
             (folder / name).mkdir()
-        monkeypatch.setattr(machine, "start_buildah", self._start)
-        monkeypatch.setattr(machine, "start_beside", self._read)
+        monkeypatch.setattr(machine, "start_beside", self._start)
         aws: Any = SimpleNamespace(folder=folder / "builds", registry=Registry("host", "127.0.0.1:1"))
-        self.service = DockerService(aws, folder, "role")
+        self.service = DockerService(aws, folder, "role", tool)
         self.service.open(print)
 
-    def _start(self, _folder: Path, _images: Path, _cwd: str, arguments: Sequence[str], _files: object) -> Any:
-        self.started.append(arguments)
-        return FakeContainer(lambda: self.ending(arguments))
-
-    def _read(self, _folder: Path, _images: Path, _cwd: str, arguments: Sequence[str], files: Sequence[int]) -> Any:
-        os.write(files[1], self.dockerfile[: int(arguments[2])])
-        return FakeContainer(lambda: self.ending(arguments))
+    def _start(self, _folder: Path, _images: Path, _cwd: str, command: Sequence[str], files: Sequence[int]) -> Any:
+        if command[0] == "head":
+            os.write(files[1], self.dockerfile[: int(command[2])])
+        else:
+            self.started.append(command)
+        return FakeContainer(lambda: self.ending(command))
 
     def docker(self, line: str, said: bytes = b"") -> tuple[int, str]:
         """The status of a command, and what it says."""
@@ -85,6 +84,22 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made = World(tmp_path, monkeypatch)
     yield made
     made.service.close()
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.program)
+def test_images_are_built_without_a_daemon_and_are_as_docker_s(
+    tool: ImageTool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, monkeypatch, tool)
+    assert world.docker("build --squash .")[0] == 0
+    world.service.close()
+    [command] = world.started
+    layers = ["--layers"] if tool is BUILDAH else []  # podman keeps them anyway, and takes no --layers with --squash
+    fixed = ["--isolation", "chroot", "--format", "docker", *layers, "--authfile", "/docker/auth.json"]
+    assert command[0] == tool.program
+    assert command[command.index("build") + 1 :] == [*fixed, "--squash", "--file", "./Dockerfile", "."]
+    settings = tmp_path / "docker" / ".config" / "containers" / "policy.json"  # read by either, below its home
+    assert json.loads(settings.read_text()) == {"default": [{"type": "insecureAcceptAnything"}]}
 
 
 def test_a_login_writes_through_no_link_that_a_build_has_made(world: World, tmp_path: Path) -> None:
