@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +27,7 @@ echo "OTHERS ${SM_MODEL_DIR-none} ${SAGEMAKER_BASE_DIR-none} ${PYTHONUNBUFFERED-
 echo "ROOT $(ls -m / | tr -d '\n')"
 echo "PROCESSES $(ls -m /proc | tr -d ' \n')"
 echo "HOSTS $(cat /etc/hosts | head -1 | tr '\t' ' ') $(cat /etc/hostname)"
-echo "PYTHONS $(ls -d /usr/lib/python* /root/.pyenv 2>/dev/null)"
+echo "PYTHONS $(ls -d /usr/lib/python* PYTHON_OF_THIS_MACHINE 2>/dev/null)"
 echo "CODE $(cat /opt/ml/code/mine.txt) beside $(ls -m /opt/ml)"
 echo "ENDPOINT ${AWS_ENDPOINT_URL:+there} ${AWS_ACCESS_KEY_ID:+there}"
 touch /left /etc/left && echo "WRITES $(ls /left /etc/left | tr '\n' ' ')"
@@ -56,9 +58,10 @@ def line(lines: list[str], marker: str) -> str:
 @pytest.fixture(scope="module")
 def trained(own: OwnImages) -> tuple[dict[str, Any], list[str]]:
     """A job of an image with a `train` in its PATH, as a user sees it who makes one from AWS's pages."""
+    train = TRAIN.replace("PYTHON_OF_THIS_MACHINE", str(Path(os.__file__).parent))
     image = own.push(
         "plain",
-        {"opt/program/train": TRAIN, "home/app/.keep": "", "opt/ml/code/mine.txt": "the image's code"},
+        {"opt/program/train": train, "home/app/.keep": "", "opt/ml/code/mine.txt": "the image's code"},
         Env=["PATH=/opt/program:/bin", "MINE=of the image", "THEIRS=of the image"],
         WorkingDir="/opt/program",
         Cmd=["never", "started"],
