@@ -45,11 +45,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Failure:
-    """A drawing that went wrong. final: another step's would, too. broke: it cost the process its life."""
+    """A drawing that went wrong.
+
+    final: another step's would, too. absent: a tensor wasn't saved (yet). broke: it cost the process its life.
+    """
 
     reason: str
     seconds: float
     final: bool = False
+    absent: bool = False
     broke: bool = False
 
 
@@ -135,9 +139,9 @@ class Artist:
         unfinished, self._unfinished = self._unfinished, None
         if "reason" in document:
             self._discard(unfinished)
-            return Failure(document["reason"], seconds, bool(document.get("final")))
+            return Failure(document["reason"], seconds, bool(document["final"]), bool(document["absent"]))
         ending = document["ending"]
-        return Picture(ending, document["bytes"], seconds, Path(f"{unfinished}.{ending}"))
+        return Picture(ending, document["bytes"], document["seconds"], Path(f"{unfinished}.{ending}"))
 
     def _broke(self, reason: str, seconds: float) -> Failure:
         unfinished, self._unfinished = self._unfinished, None

@@ -70,6 +70,12 @@ class Shown:
         """Whether it is due, and not drawn right now."""
         return self.due.step is not None and self.drawing is None and self.document.status == views.DRAWING
 
+    def saw(self, mode: str, step: int) -> None:
+        """A step was saved: of training, or of evaluation after so many steps of training."""
+        if self.document.status == views.DRAWING:
+            saw = self.due.trained if mode == TRAIN else self.due.evaluating
+            saw(step, self.document.pictures)
+
     def took(self, step: int, picture: Picture) -> None:
         """A picture was drawn."""
         try:
@@ -80,11 +86,12 @@ class Shown:
 
     def failed(self, step: int | None, failure: Failure) -> None:
         """A drawing went wrong; after some in a row, or where others would, too, there will be no more."""
-        self._failures += 1
+        # What isn't saved yet may be later.
+        self._failures += not failure.absent
         self.document.failed_at(step, failure)
         where = "" if step is None else f" at step {step}"
         if failure.final or self._failures >= views.FAILURES:
-            self.document.status = views.GIVEN_UP
+            self.document.status, self.due.step = views.GIVEN_UP, None
             after = "" if failure.final else f", after {self._failures} failures in a row"
             log.warning("views: %s is not drawn any more%s: %s", self.configuration.name, after, failure.reason)
         elif self.document.failed == 1:
@@ -173,10 +180,7 @@ class Beside:
         try:
             for mode, step in self._following.news():
                 for shown in self._shown:
-                    if mode == TRAIN:
-                        shown.due.trained(step, shown.document.pictures)
-                    else:
-                        shown.due.evaluating(step, shown.document.pictures)
+                    shown.saw(mode, step)
         except OSError as error:  # a folder that is gone
             log.warning("views: the tensors can't be read any more: %s", error)
             self._stop.asked = True

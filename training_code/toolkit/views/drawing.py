@@ -4,8 +4,8 @@ Requests come by standard input, answers go to what was standard output, a line 
 views: what they print goes to the job's log.
 
     → {"view", "step", "parameters", "to": path of the picture, without its format}
-    ← {"ending", "bytes", "seconds"}, the picture lies in the file of that ending; or {"reason", "final": true where
-      another try at another step is no use}
+    ← {"ending", "bytes", "seconds"}, the picture lies in the file of that ending; or {"reason", "final": no use to try
+      another step, "absent": a tensor wasn't saved}
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.views import REASON_LENGTH
+from toolkit.probe.errors import NotSavedError
 from toolkit.views import figures
 from toolkit.views.errors import ViewError, cause
 from toolkit.views.loading import load
@@ -49,7 +50,8 @@ class Drawing:
             ending, content = figures.picture(self._figure(request))
             Path(f"{request['to']}.{ending}").write_bytes(content)
         except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt of a view's own, too
-            return {"reason": cause(error, self._code)[:REASON_LENGTH], "final": isinstance(error, ViewError)}
+            kinds = {"final": isinstance(error, ViewError), "absent": isinstance(error, NotSavedError)}
+            return {"reason": cause(error, self._code)[:REASON_LENGTH], **kinds}
         finally:
             os.chdir(self._home)
         return {"ending": ending, "bytes": len(content), "seconds": round(time.perf_counter() - started, 3)}

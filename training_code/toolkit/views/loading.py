@@ -87,8 +87,9 @@ def _own(module: str, name: str, view: str, code: Path) -> Callable[..., Any]:
         raise ViewError(f"{view}: importing {module} failed: {cause(error, code)}") from error
     found = getattr(imported, name, None)
     if not callable(found):
-        functions = [key for key, value in vars(imported).items() if inspect.isfunction(value) and key[0] != "_"]
-        known = [*functions, *(built_in_views.TABLE if module == views.MODULE else ())]
+        functions = [value for value in vars(imported).values() if inspect.isfunction(value)]
+        own = [found.__name__ for found in functions if found.__module__ == module and found.__name__[0] != "_"]
+        known = [*own, *(built_in_views.TABLE if module == views.MODULE else ())]
         raise ViewError(f"{view}: {module}.py has no function {name}{_meant(name, known)}")
     return found  # type: ignore[no-any-return]
 

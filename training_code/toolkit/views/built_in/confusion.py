@@ -28,10 +28,7 @@ def confusion(  # noqa: PLR0913 - a view's own parameters
     """Labels down, predicted classes across; a cell says which share of its label was predicted so."""
     import numpy as np
 
-    steps = evaluation_steps(trial, step)
-    if not steps:
-        raise NotSavedError(f"there was no evaluation until step {step}: nothing was saved in mode eval")
-    parts = [_pair(trial, each, labels, predictions) for each in steps]
+    parts = [_pair(trial, each, labels, predictions) for each in evaluation_steps(trial, step)]
     truths, answers = (np.concatenate(part) for part in zip(*parts))
     matrix, numbers = _matrix(truths, answers, most)
     names = [_named(number, classes) for number in numbers]
