@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Classes up to which each cell has its number written on it; and pixels of a cell, by how many there are.
 WRITTEN, SIDE, LEAST_CELL = 15, 460, 9
+# Letters of a class's name that have room below its column.
+SHORT = 4
 _MARGIN = 1e-6
 
 
@@ -101,9 +103,10 @@ def _document(title: str, subtitle: str, matrix: Array, names: list[str]) -> dic
         if matrix[row, column]
     ]
     cell = max(LEAST_CELL, SIDE // len(names)) if len(names) > WRITTEN else 34
+    turned = -45 if max(map(len, names)) > SHORT else 0
     axis = {"type": "nominal", "sort": names, "scale": {"domain": names}}
     encoding = {
-        "x": {"field": "predicted", **axis, "title": "predicted", "axis": {"labelAngle": -45, "labelLimit": 120}},
+        "x": {"field": "predicted", **axis, "title": "predicted", "axis": {"labelAngle": turned, "labelLimit": 120}},
         "y": {"field": "label", **axis, "title": "label", "axis": {"labelLimit": 160}},
         "tooltip": [
             {"field": "label"},

@@ -43,7 +43,7 @@ def _passes(trial: Trial, name: str) -> Mapping[int, float]:
 
 
 def _line(numbers: Mapping[int, float], window: int, most: int) -> dict[str, list[Any]]:
-    """step, loss (the mean of the last `window`), least, greatest, of at most `most` groups of neighbours."""
+    """step, loss (the mean of the last `window`), the least and greatest of those, at `most` steps or fewer."""
     import numpy as np
 
     steps, values = np.array(list(numbers)), np.array(list(numbers.values()), float)
@@ -55,11 +55,13 @@ def _line(numbers: Mapping[int, float], window: int, most: int) -> dict[str, lis
     with np.errstate(all="ignore"):
         means = (sums[1:] - sums[start]) / np.where(seen > 0, seen, np.nan)
     groups = np.array_split(np.arange(len(values)), min(len(values), most))
+    seen_by = [finite[start[group[0]] : group[-1] + 1] for group in groups]
+    numbers_of = [part[np.isfinite(part)] for part in seen_by]
     return {
         "step": [int(steps[group[-1]]) for group in groups],
         "loss": [float(means[group[-1]]) for group in groups],
-        "least": [float(np.nanmin(finite[group])) if np.isfinite(finite[group]).any() else None for group in groups],
-        "most": [float(np.nanmax(finite[group])) if np.isfinite(finite[group]).any() else None for group in groups],
+        "least": [float(part.min()) if part.size else None for part in numbers_of],
+        "most": [float(part.max()) if part.size else None for part in numbers_of],
     }
 
 
@@ -99,4 +101,4 @@ def _document(
     return chart(f"Losses until step {step}", smoothed, width=640, height=320, data={"values": rows}, layer=layers)
 
 
-_LEGEND = {"orient": "bottom", "labelLimit": 400, "columns": 2}
+_LEGEND = {"orient": "bottom", "labelLimit": 400, "columns": 2, "symbolOpacity": 1}
