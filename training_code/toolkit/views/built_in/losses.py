@@ -26,7 +26,8 @@ def losses(trial: Trial, step: int, *, regex: str, smoothing: int | None, log: b
     judged = {name: found for name in names if (found := _passes(trial, name))}
     if not trained and not judged:
         which = f" named like {regex!r}" if regex else ""
-        raise NotSavedError(f"no loss{which} was saved until step {step}; there are {', '.join(names) or 'none'}")
+        there = ", ".join(trial.names(collection="losses"))
+        raise NotSavedError(f"no loss{which} was saved until step {step}; there are {there or 'none'}")
     window = smoothing or max(1, max(map(len, trained.values()), default=0) // 50)
     window = 1 if smoothing is None and all(len(found) < MANY for found in trained.values()) else window
     share = max(20, POINTS // max(1, len(trained) + len(judged)))
@@ -89,9 +90,10 @@ def _document(
     of_training, of_evaluation = ({"field": "series", "oneOf": [name for name, _ in part]} for part in (series, points))
     layers: list[dict[str, Any]] = []
     if series:
+        shade = max(0.06, 0.2 / len(series))
         band = {"x": x, "y": {**y, "field": "least"}, "y2": {"field": "most"}, "color": colour}
         layers += [
-            {"transform": [{"filter": of_training}], "mark": {"type": "area", "opacity": 0.2}, "encoding": band},
+            {"transform": [{"filter": of_training}], "mark": {"type": "area", "opacity": shade}, "encoding": band},
             {"transform": [{"filter": of_training}], "mark": {"type": "line", "clip": True}, "encoding": encoding},
         ]
     if points:
