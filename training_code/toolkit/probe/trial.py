@@ -43,6 +43,7 @@ class Trial:
         self._kinds: dict[str, str] = {}
         self._collections: dict[str, set[str]] = defaultdict(set)
         self._last: dict[str, int] = {}
+        self._passes: dict[int, int] = {}
         self._ends: dict[str, dict[str, Any]] = {}
         self._known = Known()
         self._refreshed = 0.0
@@ -81,6 +82,8 @@ class Trial:
         steps.setdefault(record.step, {})[rank] = record
         self._kinds[record.name] = record.kind
         self._last[record.mode] = max(record.step, self._last.get(record.mode, -1))
+        if record.train_step is not None:
+            self._passes[record.step] = record.train_step
         for collection in record.collections:
             self._collections[collection].add(record.name)
 
@@ -110,6 +113,14 @@ class Trial:
         return sorted(
             {step for steps in tables for step, by in steps.items() if any(not r.dropped for r in by.values())}
         )
+
+    def passes(self) -> dict[int, list[int]]:
+        """The passes of evaluation: the number of training steps before each → its steps in mode EVAL, sorted."""
+        self.refresh()
+        found: dict[int, list[int]] = defaultdict(list)
+        for step, train_step in sorted(self._passes.items()):
+            found[train_step].append(step)
+        return dict(found)
 
     def reductions(self, name: str, mode: str = TRAIN) -> list[str]:
         """The reductions that were saved as numbers of a tensor."""
@@ -153,6 +164,13 @@ class Trial:
         from toolkit.probe import reductions
 
         return reductions.of(self.value(name, step, mode, worker), reduction)
+
+    def numbers(self, name: str, mode: str = TRAIN, reduction: str | None = None) -> dict[int, float]:
+        """A number at every step at which it was saved as one, by step: a scalar, or a reduction of a tensor."""
+        self.refresh()
+        by_step = self._records.get((mode_of(mode), name, reduction), {})
+        found = {step: by_rank[min(by_rank)].value for step, by_rank in sorted(by_step.items())}
+        return {step: float(value) for step, value in found.items() if isinstance(value, (int, float))}
 
     def record(self, name: str, step: int, mode: str = TRAIN, worker: int | None = None) -> Record:
         """A tensor's line of the index, or one of its reductions': time, shape, training step. Raises NotSavedError."""
