@@ -39,8 +39,8 @@ MOST = 20
 NAME_LENGTH = 64
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?", re.ASCII)
 
-# A picture's format, by the end of its file's name, and its content type.
-SVG, PNG, VEGA_LITE = ".svg", ".png", ".vl.json"
+# A picture's format, as the end of its file's name, and its content type.
+SVG, PNG, VEGA_LITE = "svg", "png", "vl.json"
 CONTENT_TYPES = {SVG: "image/svg+xml", PNG: "image/png", VEGA_LITE: "application/json"}
 
 # Limits. Of a picture, which a page holds with hundreds of others; its pixels, which a browser unpacks.
@@ -74,12 +74,12 @@ def document(name: str) -> str:
 
 def picture(name: str, step: int, ending: str) -> str:
     """`views/<name>/<step>.svg`, below the tensors' folder."""
-    return f"{files.VIEWS}/{name}/{step:012d}{ending}"
+    return f"{files.VIEWS}/{name}/{step:012d}.{ending}"
 
 
 def ending_of(file: str) -> str | None:
     """SVG, PNG or VEGA_LITE by a file's name; None for another."""
-    return next((ending for ending in CONTENT_TYPES if file.endswith(ending)), None)
+    return next((ending for ending in CONTENT_TYPES if file.endswith(f".{ending}")), None)
 
 
 def is_every(value: Any) -> bool:
