@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from botocore.exceptions import ClientError
 
-from contract import causes, files, names, verdicts
+from contract import causes, files, names, outcomes, verdicts
 from contract.histories import Execution
 from contract.thresholds import CURVE, KEPT
 from contract.tuning import TUNING
@@ -27,6 +27,7 @@ from ratchet import (
     threshold_figures,
     tuned,
     tuning_figures,
+    views,
 )
 from ratchet.account import Account
 from ratchet.durations import duration
@@ -63,7 +64,7 @@ def gather(account: Account, run: Run) -> Sources:
     execution, definition = _machine(account, run)
     bucket = account.shared()["ArtifactBucketName"]
     folder = files.run_folder(run.pipeline, run.run_id)
-    tensors = _shown_tensors(run)
+    tensors = _tensors(account, bucket, run)
     identity = account.client("sts").get_caller_identity()
     return Sources(
         run=run,
@@ -113,7 +114,14 @@ def _answers(account: Account, bucket: str, folder: str, run: Run) -> Document:
     return found if isinstance(found, dict) else {}
 
 
-def _shown_tensors(run: Run) -> str:
+def _tensors(account: Account, bucket: str, run: Run) -> str:
+    """The folder of the tensors whose losses and views are shown; of a run in progress that of its newest round."""
+    if run.outcome != outcomes.RUNNING:
+        return shown_tensors(run)
+    return views.folder_of(account, bucket, files.run_folder(run.pipeline, run.run_id) + files.TENSORS)
+
+
+def shown_tensors(run: Run) -> str:
     """The folder of the tensors whose losses are shown: the best trial's, or the shown round's."""
     best = (run.document.get(TUNING) or {}).get("best")
     if not best:
