@@ -173,6 +173,19 @@ def test_what_cannot_be_drawn_is_said(run: Mapping[str, Any], person: Person) ->
     assert (unknown.exit_code, "there is no run '20260101-000000-0000'" in unknown.stderr) == (1, True)
 
 
+def test_a_training_that_is_tried_out_draws_its_views_too(viewed: Pipeline, person: Person) -> None:
+    viewed.order(accuracy=0.9, pictures=["path/80", "losses/100"])
+    result = person("train", viewed.name, "--json")
+    assert result.exit_code == 0, result.output
+    tried = json.loads(result.stdout)
+    newest = {view["view"]: view for view in tried["views"]}
+    assert newest.keys() == PICTURES.keys()
+    assert b'stroke="teal"' in Path(newest["path"]["path"]).read_bytes()
+    assert newest["losses"]["path"].endswith(".svg"), "what opens anywhere"
+    (again,) = person.drawn(tried["training_job"], "path", "--step", str(newest["path"]["step"]))["pictures"]
+    assert again["path"] == newest["path"]["path"]
+
+
 def test_the_role_that_draws_reads_tensors_and_code_alone(viewed: Pipeline, run: Mapping[str, Any]) -> None:
     role = viewed.role("ViewsViewing")
     policies = viewed.aws.client("iam").list_role_policies(RoleName=role)["PolicyNames"]

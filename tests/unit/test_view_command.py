@@ -93,6 +93,8 @@ class Objects(S3):
 
     def list_objects_v2(self, *, Prefix: str, Delimiter: str = "", **more: Any) -> dict[str, Any]:  # noqa: N803
         answer = super().list_objects_v2(Prefix=Prefix, **more)
+        for entry in answer.get("Contents", ()):
+            entry["ETag"] = f'"{hash(self.objects[more["Bucket"], entry["Key"]]):x}"'
         if not Delimiter:
             return answer
         rest = {entry["Key"]: entry["Key"][len(Prefix) :] for entry in answer.get("Contents", ())}
