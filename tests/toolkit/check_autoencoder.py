@@ -163,13 +163,13 @@ class Grouping(unittest.TestCase):
 
 class Layout(unittest.TestCase):
     def test_neighbours_stay_neighbours(self):
-        points, labels = blobs(8, 25)
-        places = tsne.layout(points, tsne.principal(points))
+        points, labels = blobs(15, 15)
+        places = tsne.layout(points, tsne.principal(points), perplexity=10)
         self.assertEqual(grouping.knn_accuracy(places[:150], labels[:150], places[150:], labels[150:]), 1.0)
         self.assertAlmostEqual(float(np.hypot(*places.T).mean()), 1)
-        # Two principal components alone can't hold eight groups apart.
+        # Two principal components alone can't hold so many groups apart.
         flat = tsne.principal(points)
-        self.assertLess(grouping.knn_accuracy(flat[:150], labels[:150], flat[150:], labels[150:]), 0.95)
+        self.assertLess(grouping.knn_accuracy(flat[:150], labels[:150], flat[150:], labels[150:]), 0.9)
 
     def test_it_is_the_same_each_time(self):
         points, _ = blobs(5, 25)

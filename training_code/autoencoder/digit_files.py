@@ -79,7 +79,8 @@ def _from_csv(path):
 
 def _from_npz(path):
     try:
-        with np.load(path, allow_pickle=False) as arrays:  # reading data must not run code
+        # Without pickles: reading data must not run code.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             missing = [name for name in ("x", "y") if name not in arrays]
             if missing:
                 raise DigitsError(

@@ -25,7 +25,7 @@ from toolkit.serving import save_serving_code
 # ---------------------------------------------------------------------------------------------------------------------
 # The knobs. pipeline.yaml's train.hyperparameters override them.
 EPOCHS = 20
-BATCH = 64
+BATCH = 32
 LEARNING_RATE = 3e-3  # the highest, of one cycle up and down
 VALIDATION = 0.2  # of the digits are only looked at; the held-out channel judges
 LOOK_EVERY = 25  # steps between two looks, of which the views are pictures
