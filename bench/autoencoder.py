@@ -25,14 +25,13 @@ if __name__ == "__main__":
     # This folder has a platform.py, which must not stand for Python's own.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from bench import harness

@@ -11,12 +11,11 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
-
 # The model's folder is on the path.
 import autoencoder
 import digit_files
 import grouping
+import numpy as np
 from pca import Pca
 
 # Of IDX files (yann.lecun.com/exdb/mnist, "File formats"): bytes before pictures and before labels.
