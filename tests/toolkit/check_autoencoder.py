@@ -164,17 +164,27 @@ class Grouping(unittest.TestCase):
 class Layout(unittest.TestCase):
     def test_neighbours_stay_neighbours(self):
         points, labels = blobs(15, 15)
-        places = tsne.layout(points, tsne.principal(points), perplexity=10)
+        places = tsne.layout(points, perplexity=10)
         self.assertEqual(grouping.knn_accuracy(places[:150], labels[:150], places[150:], labels[150:]), 1.0)
-        self.assertAlmostEqual(float(np.hypot(*places.T).mean()), 1)
+        self.assertAlmostEqual(float(np.hypot(*tsne.normalised(places).T).mean()), 1)
         # Two principal components alone can't hold so many groups apart.
-        flat = tsne.principal(points)
+        flat = tsne._principal(points)
         self.assertLess(grouping.knn_accuracy(flat[:150], labels[:150], flat[150:], labels[150:]), 0.9)
 
     def test_it_is_the_same_each_time(self):
         points, _ = blobs(5, 25)
-        one, other = (tsne.layout(points, tsne.principal(points), steps=150) for _ in range(2))
+        one, other = (tsne.layout(points) for _ in range(2))
         np.testing.assert_array_equal(one, other)
+
+    def test_from_an_earlier_layout_it_keeps_the_arrangement(self):
+        """And without one, hardly changed points are arranged anew: else there would be no need for it."""
+        points, _ = blobs(8, 15)
+        moved = points + np.random.default_rng(1).normal(0, 0.3, points.shape)
+        first = tsne.layout(points, perplexity=15)
+        kept, anew = tsne.layout(moved, perplexity=15, start=first), tsne.layout(moved, perplexity=15)
+        far = [np.hypot(*(tsne.normalised(each) - tsne.normalised(first)).T).mean() for each in (kept, anew)]
+        self.assertLess(far[0], 0.4)
+        self.assertLess(2 * far[0], far[1])
 
     def test_each_point_has_as_many_neighbours_as_the_perplexity_says(self):
         points, _ = blobs(4, 40)
@@ -207,7 +217,7 @@ class Layout(unittest.TestCase):
         points, _ = blobs(3, 20)
         for perplexity in (20, 1, -3):
             with self.assertRaisesRegex(ValueError, f"perplexity is {perplexity}; of 60 points .* 1 and 20"):
-                tsne.layout(points, tsne.principal(points), perplexity=perplexity)
+                tsne.layout(points, perplexity=perplexity)
 
 
 class Files(InAFolder):

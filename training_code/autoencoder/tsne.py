@@ -8,54 +8,63 @@ from __future__ import annotations
 
 import numpy as np
 
-# Gao et al. and the paper's own code: for a while everything attracts more, so that clusters can pass each other.
-EXAGGERATION, EXAGGERATED = 12.0, 100
-STEPS = 400
+# Steps of gradient descent, and how many of them, at first, everything attracts so many times more: by that clusters
+# find together (the paper's "early exaggeration"). From an earlier layout it takes less, and keeps the arrangement.
+STEPS, EXAGGERATED, EXAGGERATION = 400, 100, 12.0
+MORE_STEPS, MORE_EXAGGERATED, MORE_EXAGGERATION = 230, 30, 4.0
 MOMENTUM, LATE_MOMENTUM = 0.5, 0.8
 LEAST_GAIN = 0.01
+LEAST_RATE = 50.0
 
 
-def layout(points, start, *, perplexity=30.0, steps=STEPS, exaggerated=EXAGGERATED):
-    """Places on a plane, (n, 2), around the origin with a mean distance of 1 from it.
+def layout(points, *, perplexity=30.0, start=None):
+    """Places on a plane, (n, 2), around the origin.
 
     Args:
         points: (n, dimensions), more than three times the perplexity.
-        start: (n, 2), where the points begin: their principal components, or where an earlier layout has left them.
         perplexity: about how many neighbours a point has.
-        steps: of gradient descent; during the first `exaggerated` ones everything attracts more.
+        start: a layout of the same points when they lay elsewhere: this one will resemble it. Without, it begins with
+            their principal components.
 
     Raises:
         ValueError: too few points for the perplexity.
     """
     if not 1 < perplexity < len(points) / 3:
-        raise ValueError(
-            f"perplexity is {perplexity:g}; of {len(points)} points it lies between 1 and {len(points) / 3:g}"
-        )
+        limit = f"{len(points) / 3:g}"
+        raise ValueError(f"perplexity is {perplexity:g}; of {len(points)} points it lies between 1 and {limit}")
     joint = _affinities(np.asarray(points, np.float64), perplexity).astype(np.float32)
-    places = (1e-4 * _scaled(np.asarray(start, np.float64))).astype(np.float32)
-    moves, gains = np.zeros_like(places), np.ones_like(places)
-    rate = len(points) / EXAGGERATION  # Belkina et al. 2019
-    for step in range(steps):
-        early = step < exaggerated
-        gradient = _gradient(joint * EXAGGERATION if early else joint, places)
-        # Delta-bar-delta (Jacobs 1988), as in the paper.
-        gains = np.where(np.sign(gradient) != np.sign(moves), gains + 0.2, gains * 0.8).clip(LEAST_GAIN)
-        moves = (MOMENTUM if early else LATE_MOMENTUM) * moves - max(rate, 50.0) * gains * gradient
-        places += moves
-    return _scaled(places.astype(np.float64))
+    if start is None:
+        begin = 1e-4 * normalised(_principal(points))
+        return _descended(joint, begin, STEPS, EXAGGERATED, EXAGGERATION)
+    return _descended(joint, start, MORE_STEPS, MORE_EXAGGERATED, MORE_EXAGGERATION)
 
 
-def principal(points):
-    """The points' two principal components, (n, 2); each to the side on which its largest entry is positive."""
-    centred = points - points.mean(axis=0)
-    _, _, directions = np.linalg.svd(np.asarray(centred, np.float64), full_matrices=False)
-    found = centred @ directions[:2].T
-    return found * np.sign(found[np.abs(found).argmax(axis=0), [0, 1]])
-
-
-def _scaled(places):
+def normalised(places):
+    """The places around the origin, with a mean distance of 1 from it."""
     centred = places - places.mean(axis=0)
     return centred / (np.hypot(*centred.T).mean() or 1.0)
+
+
+def _descended(joint, start, steps, exaggerated, exaggeration):
+    """Where points come to from `start`, by gradients of the divergence with momentum and gains (Jacobs 1988)."""
+    places = np.array(start, np.float32)
+    moves, gains = np.zeros_like(places), np.ones_like(places)
+    rate = max(len(places) / EXAGGERATION, LEAST_RATE)  # Belkina et al. 2019
+    for step in range(steps):
+        early = step < exaggerated
+        gradient = _gradient(joint * exaggeration if early else joint, places)
+        gains = np.where(np.sign(gradient) != np.sign(moves), gains + 0.2, gains * 0.8).clip(LEAST_GAIN)
+        moves = (MOMENTUM if early else LATE_MOMENTUM) * moves - rate * gains * gradient
+        places += moves
+    return (places - places.mean(axis=0)).astype(np.float64)
+
+
+def _principal(points):
+    """The points' two principal components, (n, 2); each to the side on which its largest entry is positive."""
+    centred = np.asarray(points, np.float64) - np.mean(points, axis=0)
+    directions = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    found = centred @ directions.T
+    return found * np.sign(found[np.abs(found).argmax(axis=0), [0, 1]])
 
 
 def _affinities(points, perplexity):

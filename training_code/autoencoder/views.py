@@ -6,6 +6,8 @@ from toolkit.views import evaluation_steps, image_grid, vega
 
 # What train.py saves at each look.
 DIGITS, RECONSTRUCTIONS, LATENTS, LABELS = "look/digits", "look/reconstructions", "look/latents", "look/labels"
+# What takes the longest, kept for the next picture: by the training and the perplexity.
+_firsts = {}
 
 
 def reconstructions(trial, step):
@@ -18,12 +20,12 @@ def reconstructions(trial, step):
 def latents(trial, step, perplexity=30.0):
     """The digits' latents on a plane (t-SNE), coloured by the digit, which the network never sees.
 
-    Each picture begins where the first look's principal components lie, so that it shows what has changed in the
-    latents, and nothing of how a picture came about.
+    Each picture begins with the first look's, so that from one to the next only that moves which has changed in the
+    latents; it is the same whichever were drawn before.
     """
-    look, first = evaluation_steps(trial, step)[0], trial.steps(LATENTS, "eval")[0]
-    start = tsne.principal(trial.value(LATENTS, first, "eval"))
-    places = tsne.layout(trial.value(LATENTS, look, "eval"), start, perplexity=perplexity)
+    look = evaluation_steps(trial, step)[0]
+    places = tsne.layout(trial.value(LATENTS, look, "eval"), perplexity=perplexity, start=_first(trial, perplexity))
+    places = tsne.normalised(places)
     digits = [str(label) for label in trial.value(LABELS, look, "eval").tolist()]
     bare = {"axis": None, "scale": {"domain": [-2.6, 2.6]}}
     return {
@@ -39,3 +41,11 @@ def latents(trial, step, perplexity=30.0):
             "tooltip": {"field": "digit"},
         },
     }
+
+
+def _first(trial, perplexity):
+    """The first look's layout."""
+    if (trial.where, perplexity) not in _firsts:
+        first = trial.value(LATENTS, trial.steps(LATENTS, "eval")[0], "eval")
+        _firsts[trial.where, perplexity] = tsne.layout(first, perplexity=perplexity)
+    return _firsts[trial.where, perplexity]
