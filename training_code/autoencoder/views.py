@@ -27,13 +27,13 @@ def latents(trial, step, perplexity=30.0):
     places = tsne.layout(trial.value(LATENTS, look, "eval"), perplexity=perplexity, start=_first(trial, perplexity))
     places = tsne.normalised(places)
     digits = [str(label) for label in trial.value(LABELS, look, "eval").tolist()]
-    bare = {"axis": None, "scale": {"domain": [-2.6, 2.6]}}
+    bare = {"axis": None, "scale": {"domain": [-2, 2], "clamp": True}}
     return {
         "$schema": vega.SCHEMA,
         "data": {"values": vega.values(x=places[:, 0], y=places[:, 1], digit=digits)},
         "width": 440,
         "height": 440,
-        "mark": {"type": "circle", "size": 45, "opacity": 0.85, "clip": True},
+        "mark": {"type": "circle", "size": 45, "opacity": 0.85},
         "encoding": {
             "x": {"field": "x", "type": "quantitative", **bare},
             "y": {"field": "y", "type": "quantitative", **bare},
