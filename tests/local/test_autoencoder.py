@@ -18,7 +18,7 @@ from localaws.sagemaker.containers.images import Images
 
 PYTORCH = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu-py312"
 MODEL = ROOT / "training_code" / "autoencoder"
-# As it is shipped it trains for three times as long, of which nothing new is to be seen.
+# As it is shipped it trains for more than twice as long, of which nothing new is to be seen.
 PIPELINES = {"autoencoder": AsShipped(MODEL, {"epochs": 12, "look-every": 60})}
 SECONDS = 600
 JSON, NPY, CSV = "application/json", "application/x-npy", "text/csv"
