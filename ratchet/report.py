@@ -22,6 +22,7 @@ from ratchet import (
     diagram,
     figures,
     history,
+    pages,
     round_figures,
     run_logs,
     threshold_figures,
@@ -32,10 +33,8 @@ from ratchet import (
 from ratchet.account import Account
 from ratchet.durations import duration
 from ratchet.runs import Run
-from ratchet.terminal import shown
 from ratchet.view_pages import section
 
-TEMPLATES = Path(__file__).parent / "templates"
 # A run on ten thousand objects is told by the first ones and their number.
 LISTED_OBJECTS = 50
 
@@ -203,22 +202,11 @@ def _other_metrics(run: Run) -> dict[str, Any]:
 
 
 def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.ChainableUndefined,
-        trim_blocks=True,
-        finalize=_printable,
-    )
+    environment = pages.templates()
     environment.filters.update(
         duration=duration, reason=causes.reason, clock=_clock, figure=_figure, size=_size, short=_short, plain=_plain
     )
     return environment
-
-
-def _printable(value: object) -> object:
-    """Any text with its control characters told: a bidirectional one would make a page read otherwise."""
-    return shown(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _clock(value: datetime | None) -> str:

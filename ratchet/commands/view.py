@@ -124,6 +124,8 @@ def _followed(context: Context, job: str) -> Document:
 
 
 def _answer(context: Context, training: Training, job: Job, described: Document, output: Path | None) -> Answer:
+    from rich.markup import escape
+
     from ratchet import views
     from ratchet.errors import FAILURE
 
@@ -131,7 +133,7 @@ def _answer(context: Context, training: Training, job: Job, described: Document,
     document: Document = {"run_id": training.id, "processing_job": job.name, "status": status}
     if status != COMPLETED:
         why = described.get("ExitMessage") or described.get("FailureReason") or "it doesn't say why"
-        return Answer({**document, "failure": why}, f"{status}: {why}", FAILURE)
+        return Answer({**document, "failure": why}, f"{status}: {escape(why)}", FAILURE)
     (drawn,) = views.read(context.account, context.account.shared()["ArtifactBucketName"], job.folder)
     fetched = _fetched(context, training, job, drawn, output)
     problems = [{"step": problem.step, "reason": problem.reason} for problem in drawn.problems]

@@ -30,7 +30,7 @@ async function image(picture) {
   const found = new Image();
   found.alt = picture.alt;
   found.src = picture.data ?? picture.url;
-  try { await found.decode(); } catch { throw new Error("this browser can't show it"); }
+  try { await found.decode(); } catch { throw new Error(await refused(picture) || "this browser can't show it"); }
   const [width, height] = [found.naturalWidth || 300, found.naturalHeight || 150];
   const longest = Math.max(width, height), { below, to } = page.enlarge;
   const times = picture.pixels && longest < below ? Math.floor(to / longest) : 1;
@@ -77,6 +77,13 @@ function pointed(view, canvas) {
     const [x, y] = [(event.clientX - box.left) * times, (event.clientY - box.top) * times];
     return handler.pick(handler._scene, x, y, x - left, y - top);
   };
+}
+
+/** Why a picture's address has none. */
+async function refused(picture) {
+  if (picture.data) return "";
+  const answer = await fetch(picture.url);
+  return answer.ok ? "" : answer.text();
 }
 
 async function fetched(url) {
@@ -207,6 +214,11 @@ class View {
     return this.work();
   }
 
+  /** Says again how old its picture is. */
+  tell() {
+    if (this.wanted) this.player.stand(this.place, this.wanted.step, when(this.wanted));
+  }
+
   redraw() {
     this.shown = null;
     return this.work();
@@ -214,7 +226,11 @@ class View {
 
   work() {
     if (!this.visible || !this.wanted) return Promise.resolve();
-    this.working ??= this.draw().finally(() => { this.working = null; });
+    this.working ??= this.draw().finally(() => {
+      this.working = null;
+      // Another may have been wanted after the last look.
+      if (this.shown !== this.wanted) return this.work();
+    });
     return this.working;
   }
 
@@ -262,7 +278,7 @@ function sorry(picture, error) {
 function when(picture) {
   const at = Date.parse(picture.at), start = Date.parse(page.start);
   if (Number.isNaN(at)) return "";
-  if (page.live) return `${duration((Date.now() - at - page.clock) / 1000)} ago`;
+  if (page.live) return `${duration((Date.now() - at) / 1000)} ago`;
   const clock = `${new Date(at).toISOString().slice(11, 19)} UTC`;
   return at >= start ? `${duration((at - start) / 1000)} after the start, ${clock}` : clock;
 }
