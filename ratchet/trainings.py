@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contract import files, names, outcomes
+from contract import files, names
 from ratchet import report, views
 from ratchet.account import Account
 from ratchet.errors import UserError
@@ -72,10 +72,9 @@ def size(account: Account, training: Training) -> int:
 
 
 def _tensors(account: Account, bucket: str, run: Run, round_: int | None) -> str:
-    own = files.run_folder(run.pipeline, run.run_id) + files.TENSORS
     if round_ is not None:
-        return files.of_round(own, round_)
-    return views.folder_of(account, bucket, own) if run.outcome == outcomes.RUNNING else report.shown_tensors(run)
+        return files.of_round(files.run_folder(run.pipeline, run.run_id) + files.TENSORS, round_)
+    return report.tensors_of(account, bucket, run)
 
 
 def _tried(account: Account, pipelines: Sequence[str], named: str, round_: int | None) -> Training | None:
