@@ -85,18 +85,25 @@ def _described(measured: Document, where: Document) -> Document:
 
 def _spread(samples: Sequence[float]) -> Document:
     """Smallest, median and largest, and a 95th percentile where there are enough."""
-    rounded = sorted(round(sample, 3) for sample in samples)
+    rounded = sorted(map(_short, samples))
     found = {"n": len(rounded), "min": rounded[0], "median": statistics.median(rounded), "max": rounded[-1]}
     return {**found, "p95": rounded[int(0.95 * len(rounded))]} if len(rounded) >= 20 else found
 
 
+def _short(sample: float) -> float:
+    """Three places; of what is below 1, three digits that count."""
+    return round(sample, 3) if abs(sample) >= 1 else float(f"{sample:.3g}")
+
+
 def _table(document: Document) -> str:
-    lines = [f"{key:24} {value:>10.3f}{_of(document['spread'].get(key))}" for key, value in document["figures"].items()]
+    lines = [
+        f"{key:24} {_short(value):>10}{_of(document['spread'].get(key))}" for key, value in document["figures"].items()
+    ]
     return "\n".join(lines)
 
 
 def _of(spread: Mapping[str, Any] | None) -> str:
-    return f"   {spread['min']:.3f} to {spread['max']:.3f}, n = {spread['n']}" if spread else ""
+    return f"   {spread['min']} to {spread['max']}, n = {spread['n']}" if spread else ""
 
 
 def machine() -> Document:

@@ -19,6 +19,7 @@ CHECKS_OF = {
     "pytorch": (
         PYTORCH,
         (
+            "check_autoencoder",
             "check_checkpoint_torch",
             "check_peers",
             "check_probe_pytorch",

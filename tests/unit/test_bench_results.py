@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench import cycle, harness, prune, results, rules, scale
+from bench import autoencoder, cycle, harness, prune, results, rules, scale
 from bench.scale_checkout import SOAK, Flowers, checkout
 from contract import run_table
 from ratchet import project, spec
@@ -75,6 +75,15 @@ def test_of_a_series_the_smallest_network_within_a_point_of_validation_counts() 
     page = results.rendered({"prune": {**document(), **found, "spread": {}}})
     assert "| resnet18 | taylor | 1,000 | 2.5 × | 2 | 10 × (0.5), 2.5 × (2) | 1 of 2 |" in page
     assert "resnet18_taylor_reduction" not in page
+
+
+def test_an_autoencoder_s_figures_are_medians_of_its_seeds() -> None:
+    same = {"pca_error": 0.025, "knn_accuracy": 0.9, "purity": 0.6, "gain": 0.5, "seconds": 60.0}
+    found = autoencoder.document([{"error": error, **same} for error in (0.01, 0.03, 0.0123456)])
+    assert (found["figures"]["error"], found["figures"]["pca_error"]) == (0.0123456, 0.025)
+    assert (found["figures"]["below_pca"], found["figures"]["seeds"]) == (2, 3)
+    spread = harness._described(found, harness.machine())["spread"]["error"]
+    assert (spread["min"], spread["median"], spread["max"]) == (0.01, 0.0123, 0.03), "three digits that count"
 
 
 def judged(name: str, *, sick: bool, stopped: bool, **errors: str) -> dict[str, Any]:

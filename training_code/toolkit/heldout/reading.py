@@ -22,6 +22,8 @@ _READERS = {
     held_out.MANIFEST: pictures.read_manifests,
 }
 _CLASSES_TOLD = 10
+# Of a label; one may be a picture.
+_LETTERS = 40
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def summary(examples: Sequence[Example]) -> str:
     """How many there are, and of which labels: `180 examples of 3 classes (0: 60, 1: 60, 2: 60)`."""
     counts = Counter(example.label for example in examples)
     if len(counts) > 2 * _CLASSES_TOLD:
-        some = ", ".join(list(counts)[:3])
+        some = ", ".join(label if len(label) <= _LETTERS else f"{label[:_LETTERS]}…" for label in list(counts)[:3])
         return f"{len(examples)} examples of {len(counts)} different labels ({some}, …)"
     told = ", ".join(f"{label}: {count}" for label, count in sorted(counts.items()))
     return f"{len(examples)} examples of {len(counts)} classes ({told})"
