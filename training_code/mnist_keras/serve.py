@@ -36,8 +36,7 @@ def input_fn(body, content_type):
     if kind == JSON:
         return digits.shaped(_array(body))
     if kind == NPY:
-        # Without pickles: a request must not be able to run code.
-        return digits.shaped(np.load(BytesIO(body), allow_pickle=False))
+        return digits.shaped(_npy(body))
     raise ValueError(f"content type {content_type}: send {CSV}, {JSON} or {NPY}")
 
 
@@ -49,8 +48,8 @@ def predict_fn(pictures, model):
 
 @signed
 def output_fn(probabilities, accept):
-    """The likeliest digit a line (text/csv), with all probabilities (application/json), or these alone (application/
-    x-npy); with its type.
+    """The likeliest digit a line (text/csv), with all probabilities (application/json), or these alone
+    (application/x-npy); with its type.
     """
     if accept == JSON:
         answers = [
@@ -62,6 +61,14 @@ def output_fn(probabilities, accept):
         np.save(binary, probabilities, allow_pickle=False)
         return binary.getvalue(), NPY
     return "\n".join(str(label) for label in probabilities.argmax(1)), CSV
+
+
+def _npy(body):
+    try:
+        # Without pickles: a request must not be able to run code.
+        return np.load(BytesIO(body), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise digits.DigitsError(f"the request is no NPY array of numbers: {error}") from error
 
 
 def _array(body):
