@@ -14,6 +14,7 @@
     record.json                                     the run's record
 
 Training jobs outside of a run have folders of the same kind below `tries/`: nothing that was tried is ever deployed.
+There, in `tries/<pipeline>/views/`, lies what views have drawn of finished trainings, too.
 Beside the runs lies the code of all deployments, `code/<pipeline>/<hash of its content>/sourcedir.tar.gz`: what a run
 was trained from stays as long as what it has left.
 
@@ -43,8 +44,10 @@ CHECKPOINTS = f"{TRAIN}/checkpoints"
 DEBUGGER = f"{TRAIN}/debugger"
 TENSORS = f"{TRAIN}/tensors"
 VERDICTS = f"{TRAIN}/verdicts"
-# Below the tensors: one JSON document a rule; and a file a worker, in which a line tells of a saved number or tensor.
+# Below the tensors: one JSON document a rule; views' documents and pictures (views.py); and a file a worker, in which a
+# line tells of a saved number or tensor.
 RULES = "rules"
+VIEWS = "views"
 TENSOR_INDEX = "index"
 
 EVALUATION_FOLDER = "evaluation"
@@ -104,6 +107,11 @@ def tries_folder(pipeline: str) -> str:
     return f"{TRIES}{pipeline}/"
 
 
+def drawings_folder(pipeline: str) -> str:
+    """`tries/<pipeline>/views/`: what views have drawn of finished trainings, a folder a job."""
+    return f"{tries_folder(pipeline)}{VIEWS}/"
+
+
 def manifest(channel: str) -> str:
     """SageMaker's manifest of a channel's objects."""
     return f"manifests/{channel}.manifest"
@@ -132,3 +140,8 @@ def of_trial(folder: str, job: str) -> str:
 def rules_folder(tensors: str) -> str:
     """The folder of the rules' verdicts, beside the tensors that they judge."""
     return f"{tensors}/{RULES}/"
+
+
+def views_folder(tensors: str) -> str:
+    """The folder of the views' documents and pictures, beside the tensors that they show."""
+    return f"{tensors}/{VIEWS}/"
