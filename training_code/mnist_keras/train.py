@@ -25,7 +25,7 @@ EPOCHS = 15
 BATCH_SIZE = 128
 LEARNING_RATE = 1e-3
 DROPOUT = 0.5
-VALIDATION = 0.1  # of the training digits, which Keras takes from their end
+VALIDATION = 0.1  # of the training digits judges each epoch
 SEED = 0
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -35,7 +35,7 @@ MODEL = "model.keras"
 def main():
     args = parse_arguments()
     keras.utils.set_random_seed(args.seed)
-    pictures, labels = load(args)
+    (pictures, labels), judged = load(args)
     model = convnet(args.dropout)
     model.summary()
     model.compile(
@@ -49,9 +49,9 @@ def main():
         labels,
         batch_size=args.batch_size,
         epochs=args.epochs,
-        validation_split=args.validation,
+        validation_data=judged,
         verbose=2,  # a line an epoch, of which pipeline.yaml's train.metrics read the figures
-        callbacks=[probe.watch(model), judged(probe, model, pictures, labels, args.validation)],
+        callbacks=[Answers(probe, *judged, args.batch_size), probe.watch(model)],
     )
     probe.close()
     model.save(args.model_dir / MODEL)
@@ -78,16 +78,17 @@ def parse_arguments():
 
 
 def load(args):
-    """The digits to learn from, shuffled: Keras takes those that judge from the end, and files may be sorted."""
+    """The digits to learn from and those that judge each epoch: pictures and labels of both."""
     pictures, labels = digits.load(args.train)
-    learned = int(len(labels) * (1 - args.validation))
-    if not 0 < learned < len(labels):
+    judging = round(args.validation * len(labels))
+    if not 0 < judging < len(labels):
         raise SystemExit(
-            f"--validation {args.validation:g} of {len(labels)} digits leaves {learned} to learn from and "
-            f"{len(labels) - learned} to judge by; give more digits, or another share"
+            f"--validation {args.validation:g} of {len(labels)} digits leaves {len(labels) - judging} to learn from "
+            f"and {judging} to judge by; give more digits, or another share"
         )
     order = np.random.default_rng(args.seed).permutation(len(labels))
-    return pictures[order], labels[order]
+    learned, judged = order[judging:], order[:judging]
+    return (pictures[learned], labels[learned]), (pictures[judged], labels[judged])
 
 
 def convnet(dropout):
@@ -106,20 +107,21 @@ def convnet(dropout):
     )
 
 
-def judged(probe, model, pictures, labels, validation):
-    """A callback by which the probe gets, after each epoch, the digits that judge and what the model says of them.
+class Answers(keras.callbacks.Callback):
+    """Gives the probe each validation batch's labels, and what the model says of it: the view `confusion` needs both.
 
-    Keras compiles its steps on TensorFlow, so that no watcher sees them; the view `confusion` is drawn from them.
+    Keras compiles its steps on TensorFlow, so that the probe sees neither by itself. Before `probe.watch(model)` among
+    the callbacks, which ends the batch's step.
     """
-    first = int(len(labels) * (1 - validation))
 
-    def save(epoch, logs):  # noqa: ARG001 - Keras's signature
-        with probe.mode("eval"):
-            probe.labels(labels[first:])
-            probe.predictions(model.predict(pictures[first:], verbose=0))
-            probe.step()
+    def __init__(self, probe, pictures, labels, batch_size):
+        super().__init__()
+        self.probe, self.pictures, self.labels, self.batch_size = probe, pictures, labels, batch_size
 
-    return keras.callbacks.LambdaCallback(on_epoch_end=save)
+    def on_test_batch_end(self, batch, logs=None):  # noqa: ARG002 - Keras's signature
+        part = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+        self.probe.labels(self.labels[part])
+        self.probe.predictions(self.model.predict_on_batch(self.pictures[part]))
 
 
 def whole(text):
