@@ -2,7 +2,7 @@
 
 `deploy.chain` of pipeline.yaml names the containers. The model's own archive says them again, in a file beside its
 code: so an evaluation answers through the very chain that serves, with nothing but the archive. It is a JSON list of
-{"name", "entry": the file with its functions, "framework": whose image it runs in (null: the training image's twin),
+{"name", "entry": the file with its functions, "framework": whose image it runs in (null: the pipeline's that serves),
 "environment": its variables}; it names no image, since a model's code is the same in every account and region.
 """
 

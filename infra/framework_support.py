@@ -57,7 +57,9 @@ def _used(spec: PipelineSpec) -> Iterator[tuple[str, str, str, str]]:
     if framework is not None:
         yield "training", "framework.version", framework.name, framework.version
         hosting = "framework.hosting" if framework.hosting else "framework.version"
-        yield "inference", hosting, framework.name, framework.hosting or framework.version
+        yield "inference", hosting, *framework.hosted_by
+        if framework.is_hosted_by_another:  # it judges in that one's training image
+            yield "training", hosting, *framework.hosted_by
     for number, container in enumerate(spec.deploy.chain):
         if container.framework is not None:
             field = f"deploy.chain.{number}.framework.version"

@@ -19,9 +19,10 @@ from typing import Any
 TABLE = Path(__file__).parent / "framework_images.json"
 
 # Frameworks whose containers train with train.py and serve through serve.py's four functions, and the oldest version to
-# freeze. TensorFlow is not one: its hosting image is TensorFlow Serving, with another contract.
-OLDEST = {"sklearn": (1, 0), "xgboost": (1, 3), "pytorch": (2, 0)}
-SCOPES = ("training", "inference")
+# freeze. TensorFlow's hosting image is TensorFlow Serving, with another contract: of it those that train, with Keras 3.
+OLDEST = {"sklearn": (1, 0), "xgboost": (1, 3), "pytorch": (2, 0), "tensorflow": (2, 16)}
+BOTH, TRAINS = ("training", "inference"), ("training",)
+SCOPES = {"sklearn": BOTH, "xgboost": BOTH, "pytorch": BOTH, "tensorflow": TRAINS}
 INSTANCES = {"cpu": "ml.m5.large", "gpu": "ml.g5.xlarge"}
 _URI = re.compile(r"(?P<account>\d{12})\.dkr\.(?P<host>ecr[^/]+)/(?P<image>.+)")
 
@@ -45,7 +46,7 @@ Retrieve = Callable[..., str]
 
 def images(framework: str, configuration: dict[str, Any], retrieve: Retrieve) -> Iterator[Image]:
     """Every image of a framework that the SDK knows, by asking it."""
-    for scope in SCOPES:
+    for scope in SCOPES[framework]:
         section = configuration[scope]
         for number, details in section["versions"].items():
             if _numbers(number) < OLDEST[framework]:

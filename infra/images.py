@@ -24,10 +24,14 @@ _FAMILY = re.compile(r"ml\.([a-z]+)(\d*)([a-z-]*)\d*[a-z-]*\.")
 
 @dataclass(frozen=True)
 class Images:
-    """The images of a pipeline: `training` also evaluates, unless it is the user's own; `hosting` is the endpoint's."""
+    """The images of a pipeline: `training` also evaluates, unless it is the user's own; `hosting` is the endpoint's.
+
+    evaluating: where another framework serves than trains, the one in which that framework trains: it evaluates.
+    """
 
     training: str
     hosting: str
+    evaluating: str | None = None
 
 
 def images(spec: PipelineSpec, region: str) -> Images:
@@ -42,10 +46,30 @@ def images(spec: PipelineSpec, region: str) -> Images:
         raise ValueError(f"{spec.name} builds its image from {spec.dockerfile}; there is none to look up")
     framework = spec.framework
     framework_support.check_python(spec, framework.name, framework.version)
-    return Images(
-        training=_uri(spec, framework.version, "training", region),
-        hosting=_uri(spec, framework.hosting or framework.version, "inference", region),
-    )
+    trains = _Wanted(framework.name, framework.version, "training", spec.train.instance, "train.instance")
+    training = _uri(spec, trains, region)
+    name, version = framework.hosted_by
+    hosting = _uri(spec, _Wanted(name, version, "inference", spec.deploy.instance, "deploy.instance"), region)
+    if not framework.is_hosted_by_another:
+        return Images(training, hosting)
+    framework_support.check_python(spec, name, version, "framework.hosting.version")
+    evaluates = _Wanted(name, version, "training", spec.evaluate.instance, "evaluate.instance")
+    return Images(training, hosting, _uri(spec, evaluates, region))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A framework's image, by what it is for; the instance types that are to run it, and their field."""
+
+    framework: str
+    version: str
+    scope: str
+    types: InstanceTypes
+    field: str
+
+    @property
+    def missing(self) -> str:
+        return f"{self.framework} {self.version} has no {self.scope} image"
 
 
 def chain_images(spec: PipelineSpec, region: str) -> tuple[str | None, ...]:
@@ -113,10 +137,9 @@ def repository_arn(image_uri: str, partition: str) -> str | None:
     return f"arn:{partition}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
 
 
-def _uri(spec: PipelineSpec, version: str, scope: str, region: str) -> str:
-    image = _image(spec, version, scope)
-    what = f"{_name(spec)} {version} has no {scope} image"
-    return _located(image, region, lambda wrong: spec.error("framework", f"{what} {wrong}"))
+def _uri(spec: PipelineSpec, wanted: _Wanted, region: str) -> str:
+    image = _image(spec, wanted)
+    return _located(image, region, lambda wrong: spec.error("framework", f"{wanted.missing} {wrong}"))
 
 
 def _located(image: str, region: str, error: Callable[[str], SpecError]) -> str:
@@ -127,14 +150,12 @@ def _located(image: str, region: str, error: Callable[[str], SpecError]) -> str:
     return f"{accounts[region]}.dkr.{_table()['hosts'][region]}/{image}"
 
 
-def _image(spec: PipelineSpec, version: str, scope: str) -> str:
-    versions = _table()["frameworks"][_name(spec)]
-    if version not in versions or scope not in versions[version]:
-        raise _no_image(spec, version, scope, versions)
-    by_processor: dict[str, str] = versions[version][scope]
-    types = spec.train.instance if scope == "training" else spec.deploy.instance
-    field = "train.instance" if scope == "training" else "deploy.instance"
-    return _of_types(by_processor, types, _name(spec), lambda wrong: spec.error(field, wrong))
+def _image(spec: PipelineSpec, wanted: _Wanted) -> str:
+    versions = _table()["frameworks"][wanted.framework]
+    if wanted.version not in versions or wanted.scope not in versions[wanted.version]:
+        raise _no_image(spec, wanted, versions)
+    by_processor: dict[str, str] = versions[wanted.version][wanted.scope]
+    return _of_types(by_processor, wanted.types, wanted.framework, lambda wrong: spec.error(wanted.field, wrong))
 
 
 def _of_types(by_processor: dict[str, str], types: InstanceTypes, name: str, error: Callable[[str], SpecError]) -> str:
@@ -156,22 +177,19 @@ def _of_processor(by_processor: dict[str, str], instance: str) -> str | None:
     return by_processor.get(wanted) or (by_processor.get("cpu") if wanted == "gpu" else None)
 
 
-def _no_image(spec: PipelineSpec, version: str, scope: str, versions: dict[str, Any]) -> SpecError:
-    missing = f"{_name(spec)} {version} has no {scope} image"
-    hosted = [number for number, scopes in versions.items() if "inference" in scopes]
-    if spec.framework is not None and spec.framework.hosting is not None and scope == "inference":
-        return spec.error("framework.hosting", f"{missing}; versions with one are {', '.join(hosted)}")
+def _no_image(spec: PipelineSpec, wanted: _Wanted, versions: dict[str, Any]) -> SpecError:
+    framework, has = spec.framework, [number for number, scopes in versions.items() if wanted.scope in scopes]
+    with_one = f"{wanted.missing}; versions with one are {', '.join(has)}"
+    if framework is not None and framework.is_hosted_by_another:
+        named = "framework.version" if wanted.framework == framework.name else "framework.hosting.version"
+        return spec.error(named, with_one)
+    if framework is not None and framework.hosting is not None and wanted.scope == "inference":
+        return spec.error("framework.hosting", with_one)
     both = ", ".join(number for number, scopes in versions.items() if {"training", "inference"} <= set(scopes))
     own = ""
-    if scope == "inference" and version in versions and _name(spec) in HOSTED_BY_ANOTHER:
-        own = f'; or name the version that hosts the model, as hosting: "{hosted[-1]}"'
-    return spec.error("framework.version", f"{missing}; versions with both images are {both}{own}")
-
-
-def _name(spec: PipelineSpec) -> str:
-    if spec.framework is None:
-        raise ValueError(f"{spec.name} has no framework")
-    return spec.framework.name
+    if wanted.scope == "inference" and wanted.version in versions and wanted.framework in HOSTED_BY_ANOTHER:
+        own = f'; or name the version that hosts the model, as hosting: "{has[-1]}"'
+    return spec.error("framework.version", f"{wanted.missing}; versions with both images are {both}{own}")
 
 
 def processor(instance: str) -> str:

@@ -15,7 +15,13 @@ from ratchet.spec.yaml_lines import Problem
 
 _ROOT = ("root", "0")
 # Frameworks' images that do one thing alone, of which a pipeline's own is to do both.
-_ALONE = {"pytorch-training": ("trains", "serve"), "pytorch-inference": ("serves", "train")}
+_ALONE = {
+    "pytorch-training": ("trains", "serve"),
+    "pytorch-inference": ("serves", "train"),
+    "tensorflow-training": ("trains", "serve"),
+}
+_PYTORCH = '{name: pytorch, version: "2.6.0"}'
+_TENSORFLOW = f'{{name: tensorflow, version: "2.21.0", hosting: {_PYTORCH}}}'
 
 
 def check_own_image(spec: PipelineSpec, region: str) -> None:
@@ -41,9 +47,10 @@ def _check_image(spec: PipelineSpec, image: str, region: str) -> None:
     repository, accounts = found["repository"], framework_accounts(found["repository"])
     if repository in _ALONE and any(found["account"] in each for each in accounts.values()):
         does, lacks = _ALONE[repository]
+        framework = _TENSORFLOW if repository.startswith("tensorflow") else _PYTORCH
         message = (
             f"is AWS's {repository}, which {does} and can't {lacks}, and a pipeline's image is to do both; write "
-            f'framework: {{name: pytorch, version: "2.6.0"}}, which has an image for each'
+            f"framework: {framework}, which has an image for each"
         )
         raise spec.error("image", message)
 

@@ -112,9 +112,11 @@ def _surroundings(
 
     if build:
         training = hosting = Image(build.image_uri, build.repository_arn)
+        evaluating = None
     else:
         found = images(spec, environment.region)
         training, hosting = image(found.training), image(found.hosting)
+        evaluating = image(found.evaluating) if found.evaluating else None
     rules, judging = rules_image(spec, environment.region), judging_image(spec, environment.region)
     return Surroundings(
         spec=spec,
@@ -124,6 +126,7 @@ def _surroundings(
         code_hash=code_hash,
         image=training,
         hosting_image=hosting,
+        evaluating_image=evaluating,
         rules_image=image(rules) if rules else None,
         judging_image=image(judging) if judging else None,
         chain_images=tuple(image(own) if own else None for own in chain_images(spec, environment.region)),

@@ -36,6 +36,12 @@ DEVIATIONS = (
         "Data takes its room and its time once, and rules read the tensors of all hosts as they come.",
     ),
     Deviation(
+        "Training jobs",
+        "TensorFlow's container asks for the region of the bucket in model_dir, with s3:GetBucketLocation of the role.",
+        "It isn't asked: all buckets are in this AWS's one region. A pipeline.yaml with such a model_dir is refused.",
+        "The answer is known; the permission, which the training role of a pipeline hasn't, is told before.",
+    ),
+    Deviation(
         "Containers",
         "pip installs a job's requirements with all of the job's variables, its data and its role.",
         "What later jobs may use too, it installs with the requirements and pip's own variables alone, in a container "

@@ -39,8 +39,10 @@ class Surroundings:
     image: Image
     hosting_image: Image
     rules_image: Image | None = None
+    # The one that evaluates where another framework serves than trains: that in which the framework that serves trains.
+    evaluating_image: Image | None = None
     # The one that judges where the image is the user's own, which needs nothing of Ratchet's: its models are asked over
-    # HTTP. None: models are judged in the image that trains.
+    # HTTP. None: models are judged in the image that evaluates.
     judging_image: Image | None = None
     # Of the containers of a chain, in order; None for one in the image that serves.
     chain_images: tuple[Image | None, ...] = ()
@@ -68,6 +70,11 @@ class Surroundings:
     def code_key(self) -> str:
         """The key of sourcedir.tar.gz there."""
         return files.code_key(self.pipeline, self.code_hash)
+
+    @property
+    def evaluation_image(self) -> Image:
+        """The image of the evaluation job."""
+        return self.judging_image or self.evaluating_image or self.image
 
     @property
     def has_endpoint(self) -> bool:
@@ -146,7 +153,7 @@ RUN_TABLE = Later("run_table", lambda at: at.shared.run_table)
 KEY_ARN = Later("key_arn", lambda at: at.shared.key_arn)
 IMAGE_URI = Later("image_uri", lambda at: at.image.uri)
 HOSTING_IMAGE_URI = Later("hosting_image_uri", lambda at: at.hosting_image.uri)
-JUDGING_IMAGE_URI = Later("judging_image_uri", lambda at: (at.judging_image or at.image).uri)
+JUDGING_IMAGE_URI = Later("judging_image_uri", lambda at: at.evaluation_image.uri)
 QUEUE_URL = Later("queue_url", lambda at: at.queue_url)
 
 
@@ -161,6 +168,6 @@ LATER = (ARTIFACT_BUCKET, RUN_TABLE, KEY_ARN, IMAGE_URI, HOSTING_IMAGE_URI)
 def values(at: Surroundings) -> dict[str, str]:
     """The value of each placeholder of the surroundings."""
     waits = (QUEUE_URL,) if at.has_endpoint or at.spec.approval.manual else ()
-    judging = (JUDGING_IMAGE_URI,) if at.judging_image else ()
+    judging = (JUDGING_IMAGE_URI,) if at.evaluation_image != at.image else ()
     chained = (chain_image(number) for number, own in enumerate(at.chain_images) if own)
     return {later.name: later.of(at) for later in (*LATER, *waits, *judging, *chained)}

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from contract import chains, files
 from ratchet.spec.errors import checked, refusal
-from ratchet.spec.image import FrameworkName, Image, Version
+from ratchet.spec.image import Image, ServingFramework
 from ratchet.spec.model import Example, Model
 
 # ContainerDefinition, API reference: ContainerHostname, and the limits of Environment.
@@ -69,15 +69,8 @@ def _environment(value: Mapping[str, str]) -> Mapping[str, str]:
     return value
 
 
-class ServingFramework(Model):
-    """A framework's image for serving, by name and version."""
-
-    name: Annotated[FrameworkName, Example("name: sklearn")]
-    version: Annotated[Version, Example('version: "1.9-0"')]
-
-
 class Container(Model):
-    """One container: the file with its functions, and the image it runs in where that isn't the training image's."""
+    """One container: the file with its functions, and the image it runs in where that isn't the pipeline's."""
 
     entry: Annotated[
         str,
@@ -88,9 +81,9 @@ class Container(Model):
     name: Annotated[
         str | None, AfterValidator(lambda value: value and checked(_name)(value)), Field(description="Of its logs")
     ] = None
-    framework: Annotated[
-        ServingFramework | None, Field(description="Another framework image than the one that training has")
-    ] = None
+    framework: Annotated[ServingFramework | None, Field(description="Another framework image than the pipeline's")] = (
+        None
+    )
     image: Annotated[
         Image | None,
         AfterValidator(lambda value: value and checked(_serving_image)(value)),
@@ -111,12 +104,14 @@ class Container(Model):
         variables = {"environment": dict(self.environment)}
         return {"name": self.hostname, "entry": self.entry, "framework": self._framework(), **variables}
 
-    def framework_of(self, training: str | None) -> str | None:
-        """The framework whose container it is, where training's is this one; None for an image of the user's own."""
-        return self._framework() or (None if self.image else training)
+    def framework_of(self, hosting: str | None) -> str | None:
+        """The framework whose container it is, where the pipeline's hosts by this one; None for an image of the user's
+        own.
+        """
+        return self._framework() or (None if self.image else hosting)
 
     def _framework(self) -> str | None:
-        """The framework whose container's own functions hold for what the script leaves out; None: training's."""
+        """The framework whose container's own functions hold for what the script leaves out; None: the pipeline's."""
         if self.framework is not None:
             return self.framework.name
         return _REPOSITORIES.get(re.split("[:@]", (self.image or "").rpartition("/")[2])[0])

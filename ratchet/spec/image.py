@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_serializer, model_validator
 
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.model import Example, Model
@@ -17,11 +18,22 @@ IMAGE_LENGTH = 255
 # Those whose training and serving containers both run a model's own scripts.
 SCRIPTED = Literal["sklearn", "xgboost", "pytorch"]
 
-# Those whose models are files of a format that another version reads.
-HOSTED_BY_ANOTHER = frozenset({"pytorch", "xgboost"})
+# And those whose training containers alone do: TensorFlow's for serving runs no serve.py.
+TRAINED = Literal["sklearn", "xgboost", "pytorch", "tensorflow"]
+
+# Those whose models are files of a format that another version reads, or another framework.
+HOSTED_BY_ANOTHER = frozenset({"pytorch", "xgboost", "tensorflow"})
 
 # The repositories of their images: an image of such a name runs scripts.
-REPOSITORIES = frozenset({"sagemaker-scikit-learn", "sagemaker-xgboost", "pytorch-training", "pytorch-inference"})
+REPOSITORIES = frozenset(
+    {
+        "sagemaker-scikit-learn",
+        "sagemaker-xgboost",
+        "pytorch-training",
+        "pytorch-inference",
+        "tensorflow-training",
+    }
+)
 
 # An image of Amazon ECR's, by the parts of its name; a tag or a digest may follow.
 ECR = re.compile(
@@ -39,11 +51,11 @@ def _version(value: object) -> str:
     return value
 
 
-def _name(value: object) -> object:
+def _serving_name(value: object) -> object:
     if value == "tensorflow":
         known = ", ".join(get_args(SCRIPTED))
         raise ValueError(
-            f"is {value!r}, whose serving container runs no serve.py; frameworks are {known}, "
+            f"is {value!r}, whose serving container runs no serve.py; frameworks that serve are {known}, "
             "or name an image of your own with image:"
         )
     return value
@@ -64,28 +76,87 @@ def _dockerfile(value: str) -> str:
     return value
 
 
-FrameworkName = Annotated[SCRIPTED, BeforeValidator(checked(_name))]
+def _hosting(value: object) -> object:
+    """Another version of the same framework, by itself; or another framework, by name and version."""
+    if value is None or isinstance(value, Model):
+        return value
+    if not isinstance(value, Mapping):
+        return {"version": _version(value)}
+    if "name" not in value:
+        raise ValueError(f"names no framework; write {_HOSTING}, or the version alone")
+    return value
+
+
+_HOSTING = 'hosting: {name: pytorch, version: "2.6.0"}'
 Version = Annotated[str, BeforeValidator(checked(_version)), Field(examples=["1.9-0"])]
 Image = Annotated[str, AfterValidator(checked(_image))]
 Dockerfile = Annotated[str, AfterValidator(checked(_dockerfile))]
+ServingName = Annotated[SCRIPTED, BeforeValidator(checked(_serving_name))]
+
+
+class ServingFramework(Model):
+    """A framework's image for serving, by name and version."""
+
+    name: Annotated[ServingName, Example("name: sklearn")]
+    version: Annotated[Version, Example('version: "1.9-0"')]
+
+
+class Hosting(Model):
+    """The image that hosts the model, where it is another: a version; and a name, where it is another framework's."""
+
+    name: ServingName | None = None
+    version: Annotated[Version, Example('version: "2.6.0"')]
+
+    @model_serializer(mode="plain")
+    def _said(self) -> str | dict[str, str]:
+        """As pipeline.yaml has it."""
+        return self.version if self.name is None else {"name": self.name, "version": self.version}
+
+
+_VERSION: dict[str, Any] = {"type": "string", "examples": ["2.6.0"]}
+_FIELDS = {"name": {"enum": list(get_args(SCRIPTED))}, "version": _VERSION}
+_ANOTHER = {"type": "object", "properties": _FIELDS, "required": list(_FIELDS), "additionalProperties": False}
+Hosted = Annotated[
+    Hosting | None,
+    BeforeValidator(checked(_hosting)),
+    WithJsonSchema({"anyOf": [_VERSION, _ANOTHER, {"type": "null"}]}),
+]
 
 
 class Framework(Model):
     """A framework image of SageMaker's, by name and version."""
 
-    name: Annotated[FrameworkName, Example("name: sklearn")]
+    name: Annotated[TRAINED, Example("name: sklearn")]
     version: Annotated[Version, Example('version: "1.9-0"')]
     hosting: Annotated[
-        Version | None,
-        Field(description="The version whose image hosts the model, where it is another", examples=["2.6.0"]),
+        Hosted, Field(description="The version whose image hosts the model, where it is another; or another framework")
     ] = None
+
+    @property
+    def hosted_by(self) -> tuple[str, str]:
+        """The framework and the version whose image hosts the model."""
+        if self.hosting is None:
+            return self.name, self.version
+        return self.hosting.name or self.name, self.hosting.version
+
+    @property
+    def is_hosted_by_another(self) -> bool:
+        """Whether another framework hosts the model, in whose image it is judged, too."""
+        return self.hosted_by[0] != self.name
 
     @model_validator(mode="after")
     def _hosting_reads_the_model(self) -> Framework:
         if self.hosting is not None and self.name not in HOSTED_BY_ANOTHER:
+            said = f"{self.hosting.name} {self.hosting.version}" if self.hosting.name else repr(self.hosting.version)
             raise refusal(
-                f"is {self.hosting!r}, but a model of {self.name} is a pickle, which another version may not read; "
-                "leave it out",
+                f"is {said}, but a model of {self.name} is a pickle, which another version may not read; leave it out",
+                "hosting",
+            )
+        if self.hosted_by[0] == "tensorflow":
+            said = "is required" if self.hosting is None else f"is {self.hosting.version!r}"
+            raise refusal(
+                f"{said}, and TensorFlow's serving container runs no serve.py: name a framework whose container reads "
+                f"what train.py saves, as {_HOSTING} for Keras 3",
                 "hosting",
             )
         return self

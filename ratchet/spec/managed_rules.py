@@ -112,6 +112,9 @@ def _check_framework(framework: str | None, version: str | None) -> None:
     if framework == "sklearn":
         message = f"is sklearn, for which SageMaker Debugger saves no tensors; {_OPEN}"
         raise refusal(message, "framework", "name")
+    if framework == "tensorflow":
+        message = f"is tensorflow, whose images with Keras 3 have no hook of SageMaker Debugger's; {_OPEN}"
+        raise refusal(message, "framework", "name")
     if framework == "xgboost" and version not in _XGBOOST_VERSIONS:
         known = ", ".join(_XGBOOST_VERSIONS)
         message = f"is {version}, whose image has no hook of SageMaker Debugger's; those of {known} have"

@@ -29,6 +29,7 @@ from ratchet.spec.probe import Probe
 from ratchet.spec.rounds import Rounds, check_rounds
 from ratchet.spec.rules import Rule, check_rules
 from ratchet.spec.serving import Serving, check_threshold
+from ratchet.spec.tensorflow import check_model_dir
 from ratchet.spec.train import Train
 from ratchet.spec.train_hosts import check_hosts
 from ratchet.spec.triggers import Triggers
@@ -93,6 +94,8 @@ class PipelineSpec(Model):
         check_rounds(self.rounds, self.train.metrics, self.data)
         managed = self.rules_service == "sagemaker"
         check_tune(self.tune, self.train, rounds=self.rounds is not None, managed_rules=managed)
+        if name == "tensorflow":
+            check_model_dir(self.train, tuned=self.tune is not None)
         check_outputs(self.gate.metric, self.evaluate)
         check_parts(self.gate.metric, self.gate.segments, self.gate.classes, self.evaluate)
         check_threshold(self.serving.threshold, self.gate.metric, floors=self.gate.at_threshold is not None)
@@ -129,8 +132,8 @@ class PipelineSpec(Model):
     @property
     def serving_frameworks(self) -> list[str | None]:
         """The frameworks whose containers run those, in order; None for an image of the user's own."""
-        training = self.framework.name if self.framework else None
-        return [container.framework_of(training) for container in self.deploy.chain] or [training]
+        hosting = self.framework.hosted_by[0] if self.framework else None
+        return [container.framework_of(hosting) for container in self.deploy.chain] or [hosting]
 
     @property
     def batching_scripts(self) -> list[str]:

@@ -47,6 +47,7 @@ _TEXTS = ("SM_HOSTS", "SM_CURRENT_HOST", "SM_RESOURCE_CONFIG", "resourceconfig",
 _ADVICE = {
     "pytorch": "let torch.distributed average the gradients (docs/hosts.md), or write 1",
     "xgboost": "let xgboost.collective join the hosts of SM_HOSTS, or write 1",
+    "tensorflow": "make TF_CONFIG of SM_HOSTS, which MultiWorkerMirroredStrategy reads, or write 1",
 }
 _ADVICE_TO_AN_IMAGE = "let it join the hosts of SM_HOSTS (docs/hosts.md), or write 1"
 

@@ -29,7 +29,7 @@ CHECKS_OF = {
             "check_toolkit_peers",
         ),
     ),
-    "pytorch-and-more": (PYTORCH, ("check_probe_formats", "check_probe_keras")),
+    "pytorch-and-more": (PYTORCH, ("check_mnist_keras", "check_probe_formats", "check_probe_keras")),
     "xgboost": (
         XGBOOST,
         ("check_car_evaluation", "check_probe_xgboost", "check_rules_xgboost", "check_serving_xgboost"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -260,3 +261,21 @@ def test_training_and_hosting_may_have_images_of_their_own(pipeline: Callable[..
     assert values["hosting_image_uri"].endswith("/pytorch-inference:2.6.0-cpu-py312")
     assert "repository/pytorch-training" in text(template.statements_of("JobsTraining"))
     assert "repository/pytorch-inference" in text(template.statements_of("JobsHosting"))
+
+
+def test_what_another_framework_serves_is_judged_where_that_one_trains(pipeline: Callable[..., Template]) -> None:
+    template = pipeline(
+        framework={"name": "tensorflow", "version": "2.21.0", "hosting": {"name": "pytorch", "version": "2.6.0"}},
+        train={"instance": "ml.g5.xlarge"},
+    )
+    values = template.one("AWS::StepFunctions::StateMachine")["Properties"]["DefinitionSubstitutions"]
+    assert values["image_uri"].endswith("/tensorflow-training:2.21.0-gpu-py312")
+    assert values["judging_image_uri"].endswith("/pytorch-training:2.6.0-cpu-py312"), "of evaluate.instance"
+    assert values["hosting_image_uri"].endswith("/pytorch-inference:2.6.0-cpu-py312")
+    pulled = {
+        role: re.findall(r"repository/([a-z-]+)", text(template.statements_of(f"Jobs{role}")))
+        for role in ("Training", "Processing", "Hosting")
+    }
+    assert pulled == {
+        "Training": ["tensorflow-training"], "Processing": ["pytorch-training"], "Hosting": ["pytorch-inference"]
+    }  # fmt: skip

@@ -117,6 +117,11 @@ IMAGES: dict[str, tuple[str, str]] = {
         "is AWS's pytorch-training, which trains and can't serve, and a pipeline's image is to do both; write "
         'framework: {name: pytorch, version: "2.6.0"}, which has an image for each',
     ),
+    "one of TensorFlow's": (
+        f"{AWS}/tensorflow-training:2.21.0-cpu-py312",
+        "is AWS's tensorflow-training, which trains and can't serve, and a pipeline's image is to do both; write "
+        'framework: {name: tensorflow, version: "2.21.0", hosting: {name: pytorch, version: "2.6.0"}}, which has an',
+    ),
     "one that doesn't train": (f"{AWS}/pytorch-inference:2.6.0-cpu-py312", "is AWS's pytorch-inference, which serves"),
 }
 

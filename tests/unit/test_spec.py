@@ -166,12 +166,12 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "name that is a number": ({"name": 7}, "name: is 7; it must be a text"),
     "unknown framework": (
         {"framework": {"name": "sklern", "version": "1"}},
-        "framework.name: is 'sklern'; it must be 'sklearn', 'xgboost' or 'pytorch'; did you mean",
+        "framework.name: is 'sklern'; it must be 'sklearn', 'xgboost', 'pytorch' or 'tensorflow'; did you mean",
     ),
     "framework without a serving container for scripts": (
         {"framework": {"name": "tensorflow", "version": "2.19"}},
-        "framework.name: is 'tensorflow', whose serving container runs no serve.py; frameworks are sklearn, xgboost, "
-        "pytorch, or name an image of your own with image:",
+        "framework.hosting: is required, and TensorFlow's serving container runs no serve.py: name a framework whose "
+        'container reads what train.py saves, as hosting: {name: pytorch, version: "2.6.0"} for Keras 3',
     ),
     "version as a number": (
         {"framework": {"name": "pytorch", "version": 2.1}},

@@ -1,6 +1,7 @@
 """Evaluate: challenger and champion answer the same held-out examples, in a processing job in the training image.
 
-Models of an image of one's own have answered before (steps/ask.py); then the job judges what they said.
+Where another framework serves, in the image in which that one trains: what is judged is what serves. Models of an image
+of one's own have answered before (steps/ask.py); then the job judges what they said.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def processing_job(at: Surroundings, role: JobRole) -> Document:
     return {
         "ProcessingJobName": composed(at.job(RUN_ID, names.EVALUATE_STEP)),
         "AppSpecification": {
-            "ImageUri": str(JUDGING_IMAGE_URI if at.judging_image else IMAGE_URI),
+            "ImageUri": str(IMAGE_URI if at.evaluation_image == at.image else JUDGING_IMAGE_URI),
             "ContainerEntrypoint": ["/usr/bin/env", *_WITHOUT_CREDENTIALS, "python3", "-c", SCRIPT],
             "ContainerArguments": _arguments(at),
         },
@@ -149,7 +150,7 @@ def _role(at: Surroundings) -> JobRole:
             *read_from_runs(at, *judged, files.manifest(files.TEST_CHANNEL)),
             *read_code(at),
             write_own_run(at, files.EVALUATION_FOLDER),
-            *run_container(at, at.judging_image or at.image, PROCESSING_LOGS),
+            *run_container(at, at.evaluation_image, PROCESSING_LOGS),
         ],
         of_a_run=True,
     )

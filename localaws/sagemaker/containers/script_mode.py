@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from localaws.sagemaker.containers import torch_distributed
+from localaws.sagemaker.containers import tensorflow_training, torch_distributed
 from localaws.sagemaker.containers.image_table import Start
 
 # Hyperparameters that are meant for the container, not for the script ...
@@ -91,7 +91,10 @@ class ScriptJob:
     @property
     def for_script(self) -> dict[str, Any]:
         """The hyperparameters that the script gets."""
-        return {key: value for key, value in self.decoded.items() if not _is_for_container(key)}
+        given = {key: value for key, value in self.decoded.items() if not _is_for_container(key)}
+        if not tensorflow_training.is_tensorflow(self.framework_module):
+            return given
+        return {**given, **tensorflow_training.model_dir(self.decoded, self.name)}
 
     @property
     def framework_parameters(self) -> dict[str, Any]:

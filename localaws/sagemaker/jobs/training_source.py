@@ -7,7 +7,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from localaws.sagemaker.containers import container, script_mode, torch_distributed
+from localaws.sagemaker.containers import container, script_mode, tensorflow_training, torch_distributed
 from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack, why_no_gzip
 from localaws.sagemaker.containers.images import ImageEnvironment
 from localaws.sagemaker.containers.objects import Download, S3Object, TransferError
@@ -104,12 +104,15 @@ def variables(host: Host, script: ScriptJob, image: ImageEnvironment) -> dict[st
     """The variables that the framework container sets for the script."""
     job = host.job
     own = job.document.get("Environment", {}).get("PYTHONPATH", "")
+    region = str(script.decoded.get("sagemaker_region", job.context.platform.region))
+    is_tensorflow = tensorflow_training.is_tensorflow(script.framework_module)
     return {
         **_of_pytorch(host, script),
+        **(tensorflow_training.variables(region) if is_tensorflow else {}),
         **script_mode.variables(script),
         "PYTHONPATH": ":".join([*script_mode.module_path(script.base / "code", image.python), *filter(None, [own])]),
         "SAGEMAKER_JOB_NAME": str(script.decoded.get("sagemaker_job_name", "")),
-        "SAGEMAKER_REGION": str(script.decoded.get("sagemaker_region", job.context.platform.region)),
+        "SAGEMAKER_REGION": region,
     }
 
 
