@@ -2,7 +2,7 @@
 
 Lambda keeps one "for some time in anticipation of another function invocation" and doesn't say for how long; without
 extensions it ends unasked ("Lambda execution environment lifecycle", Lambda Developer Guide). Here `idle_functions` of
-settings.json says for how long, and how many there are at most: each holds some 25 MB.
+settings.json says for how long, and how many there are at most: each holds some 20 MB.
 """
 
 from __future__ import annotations
@@ -57,8 +57,7 @@ class IdleEnvironments:
     def give_up(self, environments: Iterable[Environment]) -> None:
         """End those that have been taken out of their pools, each after the invocation that it has, if any.
 
-        In the place of MiniStack's `kill_workers`, which ends what is asked, too. Lambda's updates and deletions leave
-        an invocation that has begun to its end.
+        In the place of MiniStack's `kill_workers`, by which an update or a deletion ends invocations that have begun.
         """
         from ministack.core import lambda_runtime
 

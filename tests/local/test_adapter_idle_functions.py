@@ -133,11 +133,6 @@ def test_provisioned_concurrency_keeps_it(impatient: Aws, function: str) -> None
     assert len(set(found)) == 1
 
 
-@pytest.mark.fidelity(
-    "Lambda",
-    "An update or a deletion leaves an invocation that has begun to its end, in the environment that it has.",
-    "Lambda DG, Lambda function versions; AWS's documentation says nothing else",
-)
 @pytest.mark.parametrize("way", ["updated", "deleted"])
 def test_an_invocation_that_has_begun_ends_well_though_its_function_is_changed(
     impatient: Aws, function: str, way: str
@@ -146,7 +141,7 @@ def test_an_invocation_that_has_begun_ends_well_though_its_function_is_changed(
     invoke(impatient, function, {"do": "start"})
     asking = threading.Thread(target=lambda: answers.append(invoke(impatient, function, {"do": "take", "seconds": 1})))
     asking.start()
-    time.sleep(0.3)
+    time.sleep(0.3)  # so that it has begun, which is to be so; it passes anyway where it hasn't
     if way == "deleted":
         client.delete_function(FunctionName=function)
     else:
