@@ -26,6 +26,9 @@ class Environment(Protocol):
     last_used: float
     is_given_up: bool
 
+    def kill(self) -> None:
+        """End its process, without waiting for that."""
+
     def retire(self) -> None:
         """End it for good."""
 
@@ -67,8 +70,7 @@ class IdleEnvironments:
                 environment.is_given_up = True
                 if not environment.in_use:
                     idle.append(environment)
-        for environment in idle:
-            environment.retire()
+        _retire(idle)
 
     def _work(self) -> None:
         while True:
@@ -83,8 +85,7 @@ class IdleEnvironments:
     def _look(self) -> float | None:
         """End what has been idle for too long, or is too many; seconds until there is more to do, None: never."""
         ended, left = self._taken_out()
-        for environment in ended:
-            environment.retire()
+        _retire(ended)
         return left
 
     def _taken_out(self) -> tuple[Sequence[Environment], float | None]:
@@ -110,6 +111,14 @@ class IdleEnvironments:
             idle = sorted((each for each in pool if not each.in_use), key=lambda each: each.last_used, reverse=True)
             found += idle[self._provisioned(idle[0].func_name) :] if idle else []
         return found
+
+
+def _retire(environments: Sequence[Environment]) -> None:
+    """End all of them, at once."""
+    for environment in environments:
+        environment.kill()
+    for environment in environments:
+        environment.retire()
 
 
 def to_end(idle: Sequence[Environment], kept: IdleFunctions, now: float) -> Sequence[Environment]:

@@ -24,6 +24,9 @@ class Fake:
     in_use: bool = False
     is_given_up: bool = False
 
+    def kill(self) -> None:
+        assert not self.in_use
+
     def retire(self) -> None:
         self.ends.append(self.func_name)
 
