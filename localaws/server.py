@@ -193,8 +193,6 @@ def _set_environment(state: Path, server: Server) -> None:
         SFTP_ENABLED="0",
         DOCKER_HOST="unix:///nonexistent/docker.sock",
         LAMBDA_EXECUTOR="local",
-        # Seconds that an execution environment beyond a function's first stays; each takes some 40 MB.
-        LAMBDA_WARM_TTL_SECONDS="60",
         LOG_LEVEL="WARNING",
     )
 

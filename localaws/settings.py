@@ -2,7 +2,7 @@
 
 {"stopped_job": "succeeds", "spot": {"interrupt_every": 30, "interruptions": 3},
  "quotas": {"ml.m5.large for training job usage": 0}, "without_capacity": ["ml.m5.large"], "authorization_log": true,
- "warm": false, "clock_scale": 60}
+ "warm": false, "clock_scale": 60, "idle_functions": {"seconds": 120, "most": 40}}
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from localaws.sagemaker.core.quotas import check_quotas
 from localaws.sagemaker.core.scarcity import check_types
@@ -21,6 +21,22 @@ from localaws.sagemaker.jobs.spot_market import QUIET_MARKET, SpotMarket
 FILE_NAME = "settings.json"
 MAX_CLOCK_SCALE = 3600
 StoppedJob = Literal["fails", "succeeds"]
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class IdleFunctions:
+    """Which processes of Lambda functions stay for another invocation: until so many seconds after their last one, and
+    at most so many, those that were used last."""
+
+    seconds: float = 120.0
+    most: int = 40
+
+    def __post_init__(self) -> None:
+        if isinstance(self.seconds, bool) or not isinstance(self.seconds, int | float) or not self.seconds >= 0:
+            raise ValueError(f"seconds: {self.seconds!r}; it must be a number from 0 on")
+        if isinstance(self.most, bool) or not isinstance(self.most, int) or self.most < 0:
+            raise ValueError(f"most: {self.most!r}; it must be a whole number from 0 on")
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,9 @@ class Settings:
     time until an idle instance of a serverless endpoint ends or captured data is written, and the Seconds of Step
     Functions' Wait states. With 60, a bake of five minutes takes five seconds. Work isn't hastened: a model that takes
     ten seconds to load takes ten.
+
+    `idle_functions`: which functions' processes stay for another invocation, see `IdleFunctions`. What ends is begun
+    anew when it is invoked, with nothing in its /tmp.
     """
 
     stopped_job: StoppedJob = "fails"
@@ -58,6 +77,7 @@ class Settings:
     warm: bool = True
     clock_scale: float = 1.0
     without_capacity: frozenset[str] = frozenset()
+    idle_functions: IdleFunctions = IdleFunctions()
 
     @classmethod
     def read(cls, path: Path) -> Settings:
@@ -87,12 +107,18 @@ def _settings(document: Any) -> Settings:
     log, warm = (_truth(document, name) for name in ("authorization_log", "warm"))
     scale = _clock_scale(document.get("clock_scale", Settings.clock_scale))
     scarce = check_types(document.get("without_capacity", []))
-    market = document.get("spot", {})
+    market, idle = _part(document, "spot", SpotMarket), _part(document, "idle_functions", IdleFunctions)
+    return Settings(stopped_job, market, quotas, log, warm, scale, scarce, idle)
+
+
+def _part(document: Any, name: str, kind: type[Part]) -> Part:
+    """A setting that has settings of its own."""
+    value = document.get(name, {})
     try:
-        _only_known(market, SpotMarket)
-        return Settings(stopped_job, SpotMarket(**market), quotas, log, warm, scale, scarce)
+        _only_known(value, kind)
+        return kind(**value)
     except ValueError as exc:
-        raise ValueError(f"spot: {exc}") from exc
+        raise ValueError(f"{name}: {exc}") from exc
 
 
 def _truth(document: Any, name: str) -> bool:

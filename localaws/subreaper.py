@@ -12,9 +12,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from functools import partial
 
 from localaws.confinement import linux
-from localaws.confinement.processes import end_descendants
+from localaws.confinement.processes import attended, end_descendants
 
 
 def fork_under_subreapers() -> None:
@@ -29,19 +30,12 @@ def fork_under_subreapers() -> None:
 
 def _fork_under_one() -> None:
     linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+    numbers = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     child = os.fork()
     if child == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda received, _: os.kill(child, received))
-    status = _wait_for(child)
+    code = attended(child, {number: partial(os.kill, child, number) for number in numbers})
     end_descendants()
-    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
-
-
-def _wait_for(child: int) -> int:
-    """Reap orphans until the child itself has ended; its wait status."""
-    while True:
-        pid, status = os.wait()
-        if pid == child:
-            return status
+    os._exit(code & 0xFF)

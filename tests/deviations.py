@@ -173,6 +173,13 @@ DEVIATIONS = (
     ),
     Deviation(
         "Lambda",
+        "An execution environment is frozen between invocations and ends when Lambda likes, at most hours later.",
+        "It runs on, and ends two minutes after its last invocation, or as the one of more than forty that was used "
+        "least recently; `idle_functions` in settings.json says otherwise.",
+        "Each is a process of some 20 MB, and a laptop has no more memory for those that nobody invokes.",
+    ),
+    Deviation(
+        "Lambda",
         "Functions of every runtime run, and functions of images.",
         "Python's run; every other runtime is refused by name when the function is made.",
         "A function that can't run here must not look as if it could.",

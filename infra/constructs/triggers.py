@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Duration
@@ -20,6 +20,7 @@ from infra.constructs import launcher
 from infra.constructs.function import Function
 from infra.constructs.queue import allow_event_rules, private_queue
 from infra.constructs.state_machine import StateMachine
+from infra.object_events import objects_created
 from infra.workflow.surroundings import Surroundings
 
 # "Using Lambda with Amazon SQS": a visibility timeout of six times the function's, at least five attempts.
@@ -110,15 +111,6 @@ class Triggers(Construct):
         message = json.dumps(triggers.message(kind))
         target = events.CfnRule.TargetProperty(id="Queue", arn=self._queue.queue_arn, input=message)
         return events.CfnRule(self, id_, description=description, schedule_expression=schedule, targets=[target])
-
-
-def objects_created(bucket: str, prefixes: Sequence[str]) -> dict[str, Any]:
-    """New objects under prefixes (Amazon S3 User Guide, "EventBridge event message structure")."""
-    return {
-        "source": ["aws.s3"],
-        "detail-type": ["Object Created"],
-        "detail": {"bucket": {"name": [bucket]}, "object": {"key": [{"prefix": prefix} for prefix in prefixes]}},
-    }
 
 
 def package_decided(group: str) -> dict[str, Any]:

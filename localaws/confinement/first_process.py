@@ -21,7 +21,7 @@ import sys
 from localaws.confinement import landlock, linux, network, privileges, seccomp, train_program, view
 from localaws.confinement.linux import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
 from localaws.confinement.options import Options
-from localaws.confinement.processes import end_descendants, is_closed, reaped, supervise
+from localaws.confinement.processes import end_descendants, is_closed, kill, reaped, supervise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,9 +70,8 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         return _setup_failed(error)
     linux.prctl(PR_SET_CHILD_SUBREAPER, 1)
-    signal.signal(signal.SIGUSR1, _server_is_gone)
     as_process_1 = "--process-1" in options.flags
-    status = supervise(lambda: _confined(options, settings, starts), as_process_1=as_process_1)
+    status = supervise(lambda: _confined(options, settings, starts), as_process_1=as_process_1, at_usr1=_server_is_gone)
     end_descendants()
     return status
 
@@ -101,7 +100,7 @@ def _run_as_first_process(options: Options, starts: Starts) -> int:
 
     # An image's program is process 1 itself, hears what the kernel lets one hear, and can't outlive this process.
     is_program = options.image_root is not None
-    return supervise(first_process, as_process_1=is_program, ends_it=is_program)
+    return supervise(first_process, as_process_1=is_program, at_usr1=kill if is_program else None)
 
 
 def _as_first_process(options: Options, may_begin: Callable[[], bool], starts: Starts) -> int:
@@ -250,7 +249,7 @@ def _enter_namespaces(options: Options, *, with_processes: bool = True) -> None:
         network.raise_loopback()
 
 
-def _server_is_gone(_number: int, _frame: object) -> None:
+def _server_is_gone(_child: int) -> None:
     end_descendants()
     os._exit(128 + signal.SIGKILL)
 

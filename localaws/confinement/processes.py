@@ -9,7 +9,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 else:
     import _signal as signal  # `signal` makes enums of these numbers, which takes as long as everything else here
 
@@ -20,35 +20,60 @@ _BLOCKED_LOOKS = 5
 _REAP_SECONDS = 0.002
 
 
-def supervise(child_main: Callable[[], int], *, as_process_1: bool = False, ends_it: bool = False) -> int:
+def supervise(
+    child_main: Callable[[], int], *, as_process_1: bool = False, at_usr1: Callable[[int], object] | None = None
+) -> int:
     """Fork `child_main`, pass SIGTERM on to it, reap whatever ends; the child's exit status as a shell has it.
 
-    ends_it: SIGUSR1 ends the child, which the child can't prevent; else it keeps its meaning.
+    at_usr1: what SIGUSR1 does, given the child; else it keeps its meaning.
     """
-    child, wanted = 0, {signal.SIGTERM, signal.SIGUSR1} if ends_it else {signal.SIGTERM}
     processes = _open_processes() if as_process_1 else -1
 
-    def forward(number: int, _frame: object) -> None:
-        if not as_process_1 or _takes_soon(child, number, processes):
-            _kill(child, number)
-
-    def end(_number: int, _frame: object) -> None:
-        _kill(child, signal.SIGKILL)
+    def forward() -> None:
+        if not as_process_1 or _takes_soon(child, signal.SIGTERM, processes):
+            _kill(child, signal.SIGTERM)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What comes before somebody can take it waits: a process 1 that doesn't handle a signal never gets it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1} if at_usr1 else {signal.SIGTERM})
     child = os.fork()
     if child == 0:
         if processes >= 0:
             os.close(processes)  # a child that is forked from a warm interpreter executes nothing
         os._exit(child_main())
-    signal.signal(signal.SIGTERM, forward)
-    if ends_it:
-        signal.signal(signal.SIGUSR1, end)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, wanted)
-    code = reaped(child)
+    actions: dict[int, Callable[[], object]] = {signal.SIGTERM: forward}
+    if at_usr1 is not None:
+        actions[signal.SIGUSR1] = lambda: at_usr1(child)
+    code = attended(child, actions)
     return code if code >= 0 else 128 - code
+
+
+def kill(pid: int) -> None:
+    """End a process, which it can't prevent, unless it has ended."""
+    _kill(pid, signal.SIGKILL)
+
+
+def attended(child: int, actions: Mapping[int, Callable[[], object]]) -> int:
+    """Reap whatever ends and do what signals ask for until `child` has ended; its exit code, see `reaped`.
+
+    The signals are blocked: one that comes between two looks is found at the next. A handler would wait for a child's
+    end where it comes just before the call that waits for one.
+    """
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)  # or macOS wouldn't keep it
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    while (code := _found(child)) is None:
+        number = signal.sigwait({signal.SIGCHLD, *actions})
+        if number in actions:
+            actions[number]()
+    return code
+
+
+def _found(child: int) -> int | None:
+    """Reap what has ended; the child's exit code if that is among it."""
+    while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+        if ended[0] == child:
+            return os.waitstatus_to_exitcode(ended[1])
+    return None
 
 
 def reaped(child: int) -> int:

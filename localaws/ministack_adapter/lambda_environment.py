@@ -24,7 +24,8 @@ from localaws.ministack_adapter import authorization, lambda_bytecode
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.lambda_processes import Files, Forkserver, FunctionProcess
 from localaws.ministack_adapter.lambda_streams import AnswerError, Answers, Printed, send
-from localaws.ministack_adapter.ministack_platform import assume_role
+from localaws.ministack_adapter.ministack_platform import assume_role, put_log_events
+from localaws.ministack_adapter.role_telemetry import may_log
 from localaws.sagemaker.containers import limits
 
 Document = dict[str, Any]
@@ -67,11 +68,13 @@ class ExecutionEnvironment:
         self.code_zip = code_zip
         self.in_use = False
         self.last_used = time.time()
+        self.is_given_up = False
         self._aws = aws
         self._forkserver = forkserver
         self._proc: FunctionProcess | None = None
         self._lock = threading.Lock()
         self._started_at = 0.0
+        self._log_stream = ""
         self._marker = f"\x1e{uuid.uuid4().hex} "
         self._printed: Printed | None = None
         self._answers: Answers | None = None
@@ -93,19 +96,30 @@ class ExecutionEnvironment:
             return answer, printed.up_to(self._marker + request_id, _LOG_SECONDS) if printed else ""
 
     def kill(self) -> None:
-        self._end()
+        """End its process, without waiting for that: `retire` does."""
+        if (process := self._proc) is not None:
+            process.kill()
 
-    def _discard_tmpdir(self) -> None:
-        """Called by MiniStack after it ended the process. The code's folder is shared, so there is nothing to do."""
+    def retire(self) -> None:
+        """End it for good; what its code printed after its last answer is in its log."""
+        with self._lock:
+            printed = self._printed if self._proc is not None else None
+            self._end()
+            left = printed.up_to(self._marker, _LOG_SECONDS) if printed is not None else ""
+        group = log_group(self.config)
+        if left.strip() and may_log(self.config.get("Role", ""), self.func_name, group, self._log_stream):
+            at = int(1000 * time.time())
+            put_log_events(self._aws, group, self._log_stream, [(at, line) for line in left.splitlines() if line])
 
     def _is_fresh(self) -> bool:
         running = self._proc is not None and self._proc.poll() is None
         return running and time.monotonic() - self._started_at < _ENVIRONMENT_SECONDS
 
     def _spawn(self) -> None:
-        log_stream = f"{time.strftime('%Y/%m/%d')}/[{self.config.get('Version', '$LATEST')}]{uuid.uuid4().hex}"
+        version = self.config.get("Version", "$LATEST")
+        self._log_stream = f"{time.strftime('%Y/%m/%d')}/[{version}]{uuid.uuid4().hex}"
         settings = self._settings()
-        environment = runtime_environment(self.config, self._aws.endpoint_url, log_stream)
+        environment = runtime_environment(self.config, self._aws.endpoint_url, self._log_stream)
         environment.update(execution_credentials(self.config))
         files = self._made_of()
         self._proc = self._forkserver.start(environment, files)
@@ -201,13 +215,19 @@ def runtime_environment(config: Document, endpoint_url: str, log_stream: str) ->
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize") or 128),
         "AWS_LAMBDA_FUNCTION_VERSION": version,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_LAMBDA_LOG_GROUP_NAME": (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}",
+        "AWS_LAMBDA_LOG_GROUP_NAME": log_group(config),
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         "_HANDLER": config.get("Handler", ""),
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "PATH": "/usr/local/bin:/usr/bin:/bin",
     }
+
+
+def log_group(config: Document) -> str:
+    """The log group of a function. Pure."""
+    own = (config.get("LoggingConfig") or {}).get("LogGroup")
+    return str(own or f"/aws/lambda/{config.get('FunctionName', '')}")
 
 
 def execution_credentials(config: Document) -> dict[str, str]:

@@ -41,7 +41,8 @@ _PART_BYTES = 1 << 16
 # Found now, since a function doesn't see where the server's own begins.
 _PYTHON = os.path.realpath(sys.executable)
 _ANSWERS = 3
-_MOST_CALLED = ("dynamodb", "s3")
+# SageMaker's model alone is 8 MB, and takes a tenth of a second to read, in each process that reads its own.
+_MOST_CALLED = ("dynamodb", "s3", "sagemaker")
 # What these variables change is settled when a process begins, or when it imports boto3.
 _READ_AT_THE_START = ("LD_", "LC_", "GLIBC_", "MALLOC_", "OPENSSL_", "SSL_", "BOTO_", "AWS_NEW_")
 

@@ -20,7 +20,10 @@ from localaws.ministack_adapter.lambda_environment import (
     execution_credentials,
     runtime_dir,
 )
+from localaws.ministack_adapter.lambda_idle import IdleEnvironments
 from localaws.ministack_adapter.lambda_processes import Forkserver
+from localaws.server_file import ACCOUNT, REGION
+from localaws.settings import FILE_NAME, Settings
 
 Document = dict[str, Any]
 
@@ -36,6 +39,7 @@ def install(aws: EmbeddedAws) -> None:
     forkserver = Forkserver(runtime_dir(aws.state_dir))
     aws.when_closing(forkserver.close)
     environment = partial(ExecutionEnvironment, aws=aws, forkserver=forkserver)
+    idle = IdleEnvironments(Settings.read(aws.state_dir / FILE_NAME).idle_functions, _provisioned)
     class_for, execute_warm = lambda_runtime._worker_class_for, lambda_svc._execute_function_warm
 
     def _worker_class_for(config: Document) -> Any:
@@ -43,12 +47,15 @@ def install(aws: EmbeddedAws) -> None:
 
     def _execute_function_warm(func: Document, event: Any, request_id: str) -> Any:
         if _is_python(func.get("config") or func) and func.get("code_zip"):
-            return _execute(func, event, request_id)
+            return _execute(func, event, request_id, idle)
         return execute_warm(func, event, request_id)
 
     lambda_runtime._worker_class_for = _worker_class_for
     # MiniStack's own can be guessed from a function's name.
     lambda_runtime.execution_credentials = execution_credentials
+    lambda_runtime.kill_workers = idle.give_up
+    lambda_runtime.release_worker = lambda_svc.release_worker = idle.release
+    lambda_svc._ensure_reaper_thread = lambda: None  # it would keep each function's first environment for ever
     lambda_svc._execute_function_warm = _execute_function_warm
     _refuse_other_runtimes()
     aws.when_closing(lambda_runtime.reset)
@@ -84,13 +91,21 @@ def _refuse_other_runtimes() -> None:
     lambda_svc._update_config = _update_config
 
 
-def _execute(func: Document, event: Any, request_id: str) -> Document:
-    """One invocation, in the shape that MiniStack's callers expect."""
-    from ministack.core import lambda_runtime
+def _provisioned(name: str) -> int:
+    """A function's provisioned concurrency, of all its versions and aliases together."""
+    from ministack.core.responses import request_scope
     from ministack.services import lambda_svc
 
+    with request_scope(ACCOUNT, REGION):
+        configs = (lambda_svc._functions.get(name) or {}).get("provisioned_concurrency") or {}
+    return sum(int(config["RequestedProvisionedConcurrentExecutions"]) for config in list(configs.values()))
+
+
+def _execute(func: Document, event: Any, request_id: str, idle: IdleEnvironments) -> Document:
+    """One invocation, in the shape that MiniStack's callers expect."""
+    from ministack.core import lambda_runtime
+
     config = func.get("config") or func
-    lambda_svc._ensure_reaper_thread()
     environment, _ = lambda_runtime.acquire_worker(
         config["FunctionName"], config, func["code_zip"], qualifier=config.get("Version", "$LATEST")
     )
@@ -99,7 +114,7 @@ def _execute(func: Document, event: Any, request_id: str) -> Document:
     except RuntimeEndedError as ended:
         answer, printed = {"error": ended.document}, ended.document["errorMessage"]
     finally:
-        lambda_runtime.release_worker(environment)
+        idle.release(environment)
     if "error" in answer:
         return {"body": {**answer["error"], "requestId": request_id}, "error": True, "log": printed}
     return {"body": answer["result"], "log": printed}

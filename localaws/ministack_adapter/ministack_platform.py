@@ -53,18 +53,7 @@ class MiniStackPlatform:
         put_event(self._aws, "aws.sagemaker", detail_type, detail, resources)
 
     def put_log_events(self, group: str, stream: str, events: list[tuple[int, str]]) -> None:
-        from ministack.core.responses import request_scope
-        from ministack.services import cloudwatch_logs
-
-        with request_scope(self.account, self.region):
-            if group not in cloudwatch_logs._log_groups:
-                cloudwatch_logs._create_log_group({"logGroupName": group})
-            names = {"logGroupName": group, "logStreamName": stream}
-            if stream not in cloudwatch_logs._log_groups[group]["streams"]:
-                cloudwatch_logs._create_log_stream(names)
-            lines = [{"timestamp": at, "message": line} for at, line in events]
-            cloudwatch_logs._put_log_events({**names, "logEvents": lines})
-        self._aws.changed("cloudwatch_logs")
+        put_log_events(self._aws, group, stream, events)
 
     def put_metric_data(self, namespace: str, data: list[Document]) -> None:
         from ministack.core.responses import request_scope
@@ -153,6 +142,22 @@ def make_sagemaker(aws: EmbeddedAws) -> SageMaker:
         is_warm=settings.warm,
         without_capacity=settings.without_capacity,
     )
+
+
+def put_log_events(aws: EmbeddedAws, group: str, stream: str, events: list[tuple[int, str]]) -> None:
+    """Write lines, each with its time in milliseconds, to a log stream that is made where it is missing."""
+    from ministack.core.responses import request_scope
+    from ministack.services import cloudwatch_logs
+
+    with request_scope(aws.account, aws.region):
+        if group not in cloudwatch_logs._log_groups:
+            cloudwatch_logs._create_log_group({"logGroupName": group})
+        names = {"logGroupName": group, "logStreamName": stream}
+        if stream not in cloudwatch_logs._log_groups[group]["streams"]:
+            cloudwatch_logs._create_log_stream(names)
+        lines = [{"timestamp": at, "message": line} for at, line in events]
+        cloudwatch_logs._put_log_events({**names, "logEvents": lines})
+    aws.changed("cloudwatch_logs")
 
 
 def put_event(aws: EmbeddedAws, source: str, detail_type: str, detail: Document, resources: list[str]) -> None:

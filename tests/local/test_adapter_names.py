@@ -74,6 +74,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "execution_credentials": ["config"],
         "acquire_worker": ["func_name", "config", "code_zip", "qualifier", "max_concurrency"],
         "release_worker": ["worker"],
+        "kill_workers": ["workers"],
         "reset": [],
     },
     "core.sigv4": {"_chunk_signatures_match": ["body", "seed", "signature", "key"]},
@@ -264,6 +265,7 @@ CONTAINERS: dict[str, dict[str, str]] = {
         "SERVICE_REGISTRY": "dict",
         "_state_map": "dict",
     },
+    "core.lambda_runtime": {"_lock": "lock", "_workers": "dict"},
     "core.iam_actions": {
         "SERVICE_TO_IAM_NAMESPACE": "dict",
         "_BOTOCORE_SERVICE_MAP": "dict",

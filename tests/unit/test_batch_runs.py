@@ -14,7 +14,7 @@ from recorder.housekeeping import should_not_be
 from run_world import CHAMPION, DECISION, PLAN, RUN_ID, World, make_spec, run, surroundings
 
 from contract import outcomes
-from infra.constructs.triggers import objects_created
+from infra.object_events import objects_created
 from infra.workflow.machine import run_machine
 from infra.workflow.steps.plan import spec_hash
 from localaws.states.errors import StatesError

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from waiting import WAIT_SECONDS
 
 from localaws.sagemaker.hosting.connection import Connection, request_head
 from localaws.sagemaker.hosting.model_server import (
@@ -34,7 +35,7 @@ from localaws.sagemaker.hosting.model_server.functions import Functions
 from localaws.sagemaker.hosting.model_server.http_messages import Request, Response, message
 from localaws.sagemaker.hosting.model_server.model import Model
 from localaws.sagemaker.hosting.model_server.toolkit_model import ToolkitModel
-from localaws.sagemaker.hosting.worker import ControlDoor, Worker
+from localaws.sagemaker.hosting.worker import ControlDoor, UnhealthyError, Worker
 
 THERE = model.settings_of({"SAGEMAKER_BASE_DIR": "/there"})
 PASS_ON = Functions(
@@ -500,14 +501,21 @@ def output_fn(prediction, accept):
 """
 
 
-def started(folder: Path, workers: str) -> tuple[subprocess.Popen[str], Worker]:
+class Started(subprocess.Popen[str]):
+    """A process as the platform sees a container: without limits."""
+
+    exceeded = None
+    stop = subprocess.Popen.terminate
+
+
+def started(folder: Path, workers: str, program: str = COUNTS) -> tuple[Started, Worker]:
     """The model server as a process, and the platform's side of it."""
     (folder / "model" / "code").mkdir(parents=True)
-    (folder / "model" / "code" / "serve.py").write_text(COUNTS + "\ndef input_fn(body, kind):\n    return int(body)\n")
+    (folder / "model" / "code" / "serve.py").write_text(program + "\ndef input_fn(body, kind):\n    return int(body)\n")
     variables = {"SAGEMAKER_BASE_DIR": str(folder), "SAGEMAKER_PROGRAM": "serve.py"}
     ours, theirs = socket.socketpair()
     with theirs:
-        process = subprocess.Popen(
+        process = Started(
             [sys.executable, Path(server.__file__).with_name("__main__.py"), "--control-fd", str(theirs.fileno())],
             env={**variables, "SAGEMAKER_MODEL_SERVER_WORKERS": workers},
             pass_fds=[theirs.fileno()],
@@ -515,8 +523,17 @@ def started(folder: Path, workers: str) -> tuple[subprocess.Popen[str], Worker]:
             stderr=subprocess.PIPE,
             text=True,
         )
-    seen: Any = process
-    return process, Worker(seen, ControlDoor(ours))
+    return process, Worker(process, ControlDoor(ours))
+
+
+def until_healthy(process: Started, worker: Worker) -> None:
+    """Wait until it answers; what it said goes with the error where it doesn't."""
+    try:
+        worker.wait_until_healthy(WAIT_SECONDS)
+    except UnhealthyError as error:
+        process.kill()
+        error.add_note(process.communicate()[1])
+        raise
 
 
 @pytest.mark.fidelity(
@@ -526,7 +543,7 @@ def started(folder: Path, workers: str) -> tuple[subprocess.Popen[str], Worker]:
 )
 def test_as_many_workers_answer_as_are_asked_for(tmp_path: Path) -> None:
     process, worker = started(tmp_path, "2")
-    worker.wait_until_healthy(10)
+    until_healthy(process, worker)
     connections = [worker._pool.take(10) for _ in range(4)]
     asks = request_head("POST", "/invocations", {"Content-Type": "text/csv"}, 1)
     answers = [json.loads(connection.ask(asks, b"1", 10).body) for connection in connections]
@@ -555,9 +572,18 @@ def test_a_wrong_number_of_workers_is_told(tmp_path: Path, workers: str) -> None
     worker._door.close()
 
 
+def test_no_worker_copies_the_code_that_another_imports(tmp_path: Path) -> None:
+    long = COUNTS + "# " + "and so on " * 100_000 + "\n"  # so that a half of it isn't all of it
+    for turn in range(5):
+        process, worker = started(tmp_path / str(turn), "4", long)
+        until_healthy(process, worker)
+        worker._door.close()
+        assert process.wait(10) == -signal.SIGKILL
+
+
 def test_workers_end_with_the_platform(tmp_path: Path) -> None:
     process, worker = started(tmp_path, "3")
-    worker.wait_until_healthy(10)
+    until_healthy(process, worker)
     worker._door.close()
     assert process.wait(10) == -signal.SIGKILL
     assert process.stderr is not None

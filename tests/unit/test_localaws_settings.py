@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from localaws.sagemaker.jobs.spot_market import SpotMarket
-from localaws.settings import Settings
+from localaws.settings import IdleFunctions, Settings
 
 
 def test_without_a_file_a_stopped_job_fails_its_task(tmp_path: Path) -> None:
@@ -34,6 +34,13 @@ def test_waits_take_as_long_as_they_say_unless_it_says_otherwise(tmp_path: Path)
     assert Settings.read(path).clock_scale == 1.0
     path.write_text('{"clock_scale": 60}')
     assert Settings.read(path).clock_scale == 60.0
+
+
+def test_idle_functions_stay_for_a_while_unless_it_says_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    assert Settings.read(path).idle_functions == IdleFunctions(120.0, 40)
+    path.write_text('{"idle_functions": {"most": 5}}')
+    assert Settings.read(path).idle_functions == IdleFunctions(120.0, 5)
 
 
 def test_every_instance_type_is_to_be_had_unless_it_says_otherwise(tmp_path: Path) -> None:
@@ -70,6 +77,9 @@ def test_spot_is_billed_by_its_discount_and_never_for_nothing() -> None:
         ('{"spot": {"discount": 1}}', "spot: discount: 1; it must be below 1"),
         ('{"authorization_log": "yes"}', "authorization_log: 'yes'; it must be true or false"),
         ('{"warm": 1}', "warm: 1; it must be true or false"),
+        ('{"idle_functions": {"after": 1}}', "idle_functions: unknown settings after; there is seconds, most"),
+        ('{"idle_functions": {"seconds": "2m"}}', "idle_functions: seconds: '2m'; it must be a number from 0 on"),
+        ('{"idle_functions": {"most": 1.5}}', "idle_functions: most: 1.5; it must be a whole number from 0 on"),
         ('{"clock_scale": 0.5}', "clock_scale: 0.5; it must be a number from 1 to 3600"),
         ('{"clock_scale": "60"}', "clock_scale: '60'; it must be a number from 1 to 3600"),
     ],

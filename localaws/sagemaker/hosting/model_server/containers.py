@@ -60,18 +60,32 @@ _CONTAINERS = {
 
 def load(environment: Mapping[str, str]) -> Model:
     """Install the code, import the program and load the model, as the environment says. StartError."""
-    container = _CONTAINERS.get(environment.get(SERVING_MODULE, "").partition(".")[0], _SKLEARN)
+    return load_installed(environment, install(environment))
+
+
+def install(environment: Mapping[str, str]) -> Settings:
+    """Install the code as the environment says; where it is then. StartError."""
+    container = _container(environment)
     for name, value in container.variables.items():
         os.environ.setdefault(name, value)
     if container.needs_program and not environment.get("SAGEMAKER_PROGRAM"):
         print(_NO_PROGRAM, flush=True)  # noqa: T201 - a container's log
     if container.model is ToolkitModel and batch_size(environment) > 1:
         print(_NO_BATCHES, flush=True)  # noqa: T201 - a container's log
-    settings = container.install(settings_of(environment), environment.get("PIP_NO_BUILD_ISOLATION"))
+    return container.install(settings_of(environment), environment.get("PIP_NO_BUILD_ISOLATION"))
+
+
+def load_installed(environment: Mapping[str, str], settings: Settings) -> Model:
+    """Import the program and load the model. StartError."""
+    container = _container(environment)
     started = time.perf_counter()
     model = container.model(_functions(container, settings), settings)
     timed(settings.program, started)
     return model
+
+
+def _container(environment: Mapping[str, str]) -> _Container:
+    return _CONTAINERS.get(environment.get(SERVING_MODULE, "").partition(".")[0], _SKLEARN)
 
 
 def batch_size(environment: Mapping[str, str]) -> int:

@@ -14,10 +14,10 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
-from .containers import load
+from .containers import install, load_installed
 from .desk import Desk
 from .errors import StartError
-from .model import Model
+from .model import Model, Settings
 from .workers import Workers, wanted
 
 
@@ -40,10 +40,10 @@ def connections_of_port(listener: socket.socket, on_connection: Callable[[socket
         on_connection(connection)
 
 
-def load_or_exit(environment: Mapping[str, str]) -> Model:
-    """The model; or the process's end."""
+def load_or_exit(environment: Mapping[str, str], installed: Settings | None = None) -> Model:
+    """The model, of code that is `installed` or is to be; or the process's end."""
     with telling_why_not():
-        return load(environment)
+        return load_installed(environment, installed or install(environment))
 
 
 @contextlib.contextmanager
@@ -83,11 +83,13 @@ def main() -> None:
     options = parser.parse_args()
     with telling_why_not():
         number = wanted(os.environ)
+        # Once: a worker that copied the code would take it away under another that imports it.
+        installed = install(os.environ) if number > 1 else None
     if number == 1:
         desk = Desk()
         take_connections(options, desk.add)
         answer(desk)
-    workers = Workers(number, functools.partial(work, options.control_fd))
+    workers = Workers(number, functools.partial(work, options.control_fd, installed))
     take_connections(options, workers.add)
     workers.end_with_the_first()
 
@@ -100,27 +102,27 @@ def take_connections(options: argparse.Namespace, on_connection: Callable[[socke
         in_thread(connections_of_port, socket.create_server(("127.0.0.1", options.port)), on_connection)
 
 
-def work(inherited: int | None, control: socket.socket) -> None:
+def work(inherited: int | None, installed: Settings | None, control: socket.socket) -> None:
     """One worker of several: its connections come from the first process, and it ends with that."""
     if inherited is not None:
         os.close(inherited)
     desk = Desk()
     in_thread(end_with_platform, control, desk.add)
-    answer(desk)
+    answer(desk, installed)
 
 
-def answer(desk: Desk) -> NoReturn:
+def answer(desk: Desk, installed: Settings | None = None) -> NoReturn:
     """Load the model and answer until the model's code ends the process, as `sys.exit` does: threads don't keep it."""
     try:
-        desk.run(lambda: loaded(desk), end)
+        desk.run(lambda: loaded(desk, installed), end)
     except BaseException as error:  # noqa: BLE001 - whatever it is, nobody answers any more
         end(error)
     os._exit(1)
 
 
-def loaded(desk: Desk) -> Model:
+def loaded(desk: Desk, installed: Settings | None) -> Model:
     """The model, behind a desk that answers as this container's workers do."""
-    model = load_or_exit(os.environ)
+    model = load_or_exit(os.environ, installed)
     if model.answers_others_while_one_waits:
         desk.let_others_while_waiting()
     return model

@@ -2,8 +2,8 @@
 model and answer one request at a time, as those of gunicorn and of multi-model-server in AWS's containers.
 
 AWS starts as many as the instance has vCPUs unless told otherwise; here it is one, since a laptop has other work to do.
-The first process loads nothing: it hands connections to its workers in turn. When one of these ends, so does the
-container, which the platform starts again at its own pace.
+The first process installs the code and loads nothing: it hands connections to its workers in turn. When one of these
+ends, so does the container, which the platform starts again at its own pace.
 """
 
 from __future__ import annotations
