@@ -24,6 +24,9 @@ PROBE, TENSORS = "RATCHET_PROBE", "RATCHET_TENSORS"
 # {"rule", "name", "parameters", "action"} each.
 RULES, MANAGED_RULES = "RATCHET_RULES", "RATCHET_MANAGED_RULES"
 
+# The views that are drawn beside the script: a JSON list of {"view", "name", "every", "parameters"} each (views.py).
+VIEWS = "RATCHET_VIEWS"
+
 # Where the rules beside the script write what they have found (S3 URI); without it they tell nobody who would act.
 VERDICTS = "RATCHET_VERDICTS"
 

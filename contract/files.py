@@ -43,8 +43,10 @@ CHECKPOINTS = f"{TRAIN}/checkpoints"
 DEBUGGER = f"{TRAIN}/debugger"
 TENSORS = f"{TRAIN}/tensors"
 VERDICTS = f"{TRAIN}/verdicts"
-# Below the tensors: one JSON document a rule; and a file a worker, in which a line tells of a saved number or tensor.
+# Below the tensors: one JSON document a rule; views' documents and pictures (views.py); and a file a worker, in which a
+# line tells of a saved number or tensor.
 RULES = "rules"
+VIEWS = "views"
 TENSOR_INDEX = "index"
 
 EVALUATION_FOLDER = "evaluation"
@@ -132,3 +134,8 @@ def of_trial(folder: str, job: str) -> str:
 def rules_folder(tensors: str) -> str:
     """The folder of the rules' verdicts, beside the tensors that they judge."""
     return f"{tensors}/{RULES}/"
+
+
+def views_folder(tensors: str) -> str:
+    """The folder of the views' documents and pictures, beside the tensors that they show."""
+    return f"{tensors}/{VIEWS}/"

@@ -43,6 +43,7 @@ class Trial:
         self._kinds: dict[str, str] = {}
         self._collections: dict[str, set[str]] = defaultdict(set)
         self._last: dict[str, int] = {}
+        self._passes: dict[int, int] = {}
         self._ends: dict[str, dict[str, Any]] = {}
         self._known = Known()
         self._refreshed = 0.0
@@ -81,6 +82,8 @@ class Trial:
         steps.setdefault(record.step, {})[rank] = record
         self._kinds[record.name] = record.kind
         self._last[record.mode] = max(record.step, self._last.get(record.mode, -1))
+        if record.train_step is not None:
+            self._passes[record.step] = record.train_step
         for collection in record.collections:
             self._collections[collection].add(record.name)
 
@@ -110,6 +113,14 @@ class Trial:
         return sorted(
             {step for steps in tables for step, by in steps.items() if any(not r.dropped for r in by.values())}
         )
+
+    def passes(self) -> dict[int, list[int]]:
+        """The passes of evaluation: the number of training steps before each → its steps in mode EVAL, sorted."""
+        self.refresh()
+        found: dict[int, list[int]] = defaultdict(list)
+        for step, train_step in sorted(self._passes.items()):
+            found[train_step].append(step)
+        return dict(found)
 
     def reductions(self, name: str, mode: str = TRAIN) -> list[str]:
         """The reductions that were saved as numbers of a tensor."""
