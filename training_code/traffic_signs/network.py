@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as tensor_bytes
 from torch import nn
 
 SIZE = 32  # pixels, of width and height
@@ -111,7 +112,8 @@ def parameters(model):
 
 def save(folder, arch, model):
     """Writes the network into the folder, which must exist: tensors and JSON, nothing that runs."""
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, Path(folder) / STATE)
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    (Path(folder) / STATE).write_bytes(tensor_bytes(tensors))
     (Path(folder) / ARCHITECTURE).write_text(json.dumps(asdict(arch), indent=2, ensure_ascii=False) + "\n")
 
 
