@@ -165,6 +165,13 @@ class Trial:
 
         return reductions.of(self.value(name, step, mode, worker), reduction)
 
+    def numbers(self, name: str, mode: str = TRAIN, reduction: str | None = None) -> dict[int, float]:
+        """A number at every step at which it was saved as one, by step: a scalar, or a reduction of a tensor."""
+        self.refresh()
+        by_step = self._records.get((mode_of(mode), name, reduction), {})
+        found = {step: by_rank[min(by_rank)].value for step, by_rank in sorted(by_step.items())}
+        return {step: float(value) for step, value in found.items() if isinstance(value, (int, float))}
+
     def record(self, name: str, step: int, mode: str = TRAIN, worker: int | None = None) -> Record:
         """A tensor's line of the index, or one of its reductions': time, shape, training step. Raises NotSavedError."""
         for reduction in (None, *REDUCTIONS):
