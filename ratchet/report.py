@@ -72,7 +72,7 @@ def gather(account: Account, run: Run) -> Sources:
         objects=tuple(_objects(account, bucket, folder, run)),
         log=tuple(_log(account, run, execution)),
         answers=_answers(account, bucket, folder, run),
-        curve_points=curves.read(account, bucket, _shown_tensors(run)),
+        curve_points=curves.read(account, bucket, shown_tensors(run)),
     )
 
 
@@ -109,7 +109,7 @@ def _answers(account: Account, bucket: str, folder: str, run: Run) -> Document:
     return found if isinstance(found, dict) else {}
 
 
-def _shown_tensors(run: Run) -> str:
+def shown_tensors(run: Run) -> str:
     """The folder of the tensors whose losses are shown: the best trial's, or the shown round's."""
     best = (run.document.get(TUNING) or {}).get("best")
     if not best:
