@@ -20,8 +20,8 @@ import learning  # noqa: E402
 import network  # noqa: E402
 import numpy as np  # noqa: E402
 import pictures  # noqa: E402
-import sanity  # noqa: E402
 import saliency  # noqa: E402
+import sanity  # noqa: E402
 import sign_metrics  # noqa: E402
 import torch  # noqa: E402
 import tracks  # noqa: E402
@@ -81,10 +81,12 @@ def trained(data: Data, options: argparse.Namespace) -> tuple[Any, Any, float]:
         weight_decay=train.WEIGHT_DECAY,
         smoothing=train.SMOOTHING,
         strength=train.STRENGTH,
+        heavy=train.with_floors(arch.classes),
+        weight=train.WEIGHT,
         seed=options.seed,
     )
     started = time.process_time()
-    for _ in learning.Training(model, recipe).epochs(*data.learned):
+    for _ in learning.Training(model, len(data.names), recipe).epochs(*data.learned):
         pass
     return model.eval(), arch, round(time.process_time() - started, 1)
 
@@ -93,7 +95,7 @@ def measured(model: Any, arch: Any, data: Data, options: argparse.Namespace) -> 
     """Everything that is reported of one network."""
     images, labels = data.test
     truths, answers = named(data, labels), named(data, learning.probabilities(model, images).argmax(1))
-    alone = ~alike(data, tracks.ALIKE)
+    right, alone = np.array(truths) == np.array(answers), ~alike(data, tracks.ALIKE)
     judged, found = named(data, data.judged[1]), named(data, learning.probabilities(model, data.judged[0]).argmax(1))
     return {
         "parameters": network.parameters(model),
@@ -101,11 +103,12 @@ def measured(model: Any, arch: Any, data: Data, options: argparse.Namespace) -> 
         "pictures_60": truths.count(SIXTY),
         "taken_for_60": sum(answer == SIXTY != truth for truth, answer in zip(truths, answers, strict=True)),
         "accuracy": sign_metrics.accuracy(truths, answers),
-        "accuracy_without_twins": float(np.mean([t == a for t, a, one in zip(truths, answers, alone, strict=True) if one])),
+        "accuracy_without_twins": float(right[alone].mean()),
+        "pictures_without_twins": int(alone.sum()),
         "validation_accuracy": sign_metrics.accuracy(judged, found),
         "validation_recall_60": sign_metrics.recall(judged, found, SIXTY),
         **of_maps(model, arch, images, options),
-    }  # fmt: skip
+    }
 
 
 def named(data: Data, numbers: Any) -> list[str]:

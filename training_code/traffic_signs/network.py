@@ -1,14 +1,13 @@
 """A ResNet-18 for 32 x 32 pictures, and what it is made of as JSON.
 
-He et al., "Deep Residual Learning for Image Recognition" (2015), with a 3 x 3 stem of stride 2 and no max pooling. Every
-layer is a module that is called once, and no ReLU works in place: saliency.py takes outputs and their gradients apart.
+He et al., "Deep Residual Learning for Image Recognition" (2015), with a 3 x 3 stem of stride 2 and no max pooling.
+Every layer is a module that is called once, and no ReLU works in place: saliency.py takes outputs and their gradients.
 """
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as tensor_bytes

@@ -43,7 +43,7 @@ def _arrays(path):
         raise PicturesError(f"{path.name} can't be read: {error}") from error
     for name in (PICTURES, LABELS):
         if name not in found:
-            raise PicturesError(f"{path.name} has no array {name!r}; it needs {PICTURES} (n, 32, 32, 3) and {LABELS} (n,)")
+            raise PicturesError(f"{path.name} has no array {name!r}; X (n, 32, 32, 3) and y (n,) are needed")
     checked(found[PICTURES], path.name)
     for name in found.keys() - {PICTURES}:
         if found[name].shape != (len(found[PICTURES]),):

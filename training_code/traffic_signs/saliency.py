@@ -12,7 +12,7 @@ is linear, and has a bias besides its own: beta - gamma * mean / sqrt(variance +
 A part is matched with its layer by the layer's path in the network, never by its place in a list: a layer more, or one
 that isn't saved, moves nothing.
 
-Grad-CAM (Selvaraju et al. 2017): the last maps, each weighed by its mean gradient; what is negative is dropped.
+Grad-CAM (Selvaraju et al. 2017): a layer's maps, each weighed by its mean gradient; what is negative is dropped.
 
 The middle is NumPy, for maps are drawn from saved tensors too (views.py); PyTorch is needed where gradients are taken.
 """
@@ -50,8 +50,8 @@ class Part:
 class Gradients:
     """Everything that adds up to a score, for n pictures.
 
-    scores (n,); pictures and their gradients (n, 3, h, w); the parts by their layers' paths; the last maps (n, units, h,
-    w) and their gradients.
+    scores (n,); pictures and their gradients (n, 3, h, w); the parts by their layers' paths; the maps that Grad-CAM
+    weighs (n, units, h, w) and their gradients.
     """
 
     scores: np.ndarray

@@ -92,5 +92,5 @@ def area(curves):
 
 
 def deletion_gain(model, images, maps, others):
-    """By how much smaller the area under the maps' deletion curves is than under the others', the mean: above 0 better."""
+    """By how much smaller the area under the maps' deletion curves is than under the others', on average."""
     return float((area(deletion(model, images, others)) - area(deletion(model, images, maps))).mean())

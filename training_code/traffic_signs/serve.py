@@ -2,8 +2,8 @@
 
 A request is one picture as PNG or JPEG, of any size; several as an array (application/x-npy), uint8 (n, 32, 32, 3); or
 {"pictures": [...], "saliency": true} (application/json). An answer is a class a line (text/csv); a list of {"class",
-"probability"}, each with "saliency", a PNG in base64, where it was asked for (application/json); or the map itself, over
-the picture (image/png).
+"probability"}, with "saliency", a PNG in base64, where it was asked for (application/json); or one picture's map alone
+(image/png).
 """
 
 import base64
@@ -95,9 +95,9 @@ def output_fn(answer, accept):
         return answer.maps()[0], "image/png"
     if accept == "application/json":
         found = [{"class": name, "probability": round(share, 6)} for name, share in answer.named()]
-        maps = answer.maps() if answer.question.saliency else []
-        for entry, drawn in zip(found, maps):
-            entry["saliency"] = base64.b64encode(drawn).decode()
+        if answer.question.saliency:
+            for entry, drawn in zip(found, answer.maps(), strict=True):
+                entry["saliency"] = base64.b64encode(drawn).decode()
         return json.dumps(found), "application/json"
     return "\n".join(name for name, _ in answer.named()), "text/csv"
 

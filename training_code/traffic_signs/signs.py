@@ -29,7 +29,7 @@ CLASSES = {
 DIGITS = {
     "0": ("111", "101", "101", "101", "111"),
     "3": ("111", "001", "011", "001", "111"),
-    "6": ("111", "100", "111", "101", "111"),
+    "6": ("100", "100", "111", "101", "111"),
     "8": ("111", "101", "111", "101", "111"),
 }
 
@@ -40,7 +40,7 @@ def main():
     parser.add_argument("--tracks", type=int, default=15, help="signs of each class to learn (default: %(default)s)")
     parser.add_argument("--frames", type=int, default=10, help="pictures of each of them (default: %(default)s)")
     parser.add_argument("--test-tracks", type=int, default=10, help="held-out signs of each class, of 4 pictures each")
-    parser.add_argument("--noise", type=float, default=12.0, help="its standard deviation, of 255")
+    parser.add_argument("--noise", type=float, default=8.0, help="its standard deviation, of 255")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     parts = {"train": (args.tracks, args.frames), "test": (args.test_tracks, 4)}
@@ -54,7 +54,7 @@ def main():
         print(f"{path}: {len(labels)} pictures of {tracks * len(CLASSES)} signs of {len(CLASSES)} classes")
 
 
-def draw(tracks, frames, *, seed, noise=12.0):
+def draw(tracks, frames, *, seed, noise=8.0):
     """Pictures (n, 32, 32, 3) as bytes, labels (n,) as texts, and which sign each is of (n,); shuffled."""
     random = np.random.default_rng(seed)
     signs = [_Sign(name, random) for name in CLASSES for _ in range(tracks)]
@@ -75,7 +75,7 @@ class _Sign:
         self.turn = random.normal(0, 0.08)
         self.background = random.uniform(40, 190, (2, 3)) * 0.6 + 40
         self.edge = random.uniform(-0.6, 0.6)
-        self.light = random.uniform(0.5, 1.1)
+        self.light = random.uniform(0.6, 1.1)
         self.blur = random.uniform(0, 0.4)
 
     def seen(self, near, random, noise):

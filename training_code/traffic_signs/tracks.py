@@ -14,7 +14,7 @@ ALIKE = 0.9
 
 
 def features(pictures):
-    """Pictures, uint8 (n, 32, 32, 3) -> (n, 768) of mean 0 and length 1: what remains of them without light and noise."""
+    """Pictures, uint8 (n, 32, 32, 3) -> (n, 768) of mean 0 and length 1, so that light hardly counts."""
     small = pictures.astype(np.float32).reshape(len(pictures), 16, 2, 16, 2, 3).mean((2, 4))
     flat = (small - small.mean((1, 2), keepdims=True)).reshape(len(pictures), -1)
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
@@ -34,9 +34,10 @@ def found(pictures, labels, alike=ALIKE):
 
 
 def split(labels, track, *, validation, seed):
-    """(training, validation) indices; about `validation` (0 to 1) of every class in whole tracks, one at least.
+    """(training, validation) indices; about `validation` (0 to 1) of every class, in whole tracks.
 
-    A class of one track only is all learned: nothing is left to judge it by.
+    A track that is more than twice that is learned, and so is the last one of a class: a class of few tracks may have
+    nothing to judge it by.
     """
     random = np.random.default_rng(seed)
     held = np.zeros(len(labels), bool)
@@ -46,7 +47,6 @@ def split(labels, track, *, validation, seed):
         of_class = random.permutation(np.unique(track[members]))
         for one in of_class[:-1]:
             whole = members & (track == one)
-            # A track that would take more than twice what is wanted stays where it is.
             if (held & members).sum() < wanted and (held & members).sum() + whole.sum() <= 2 * wanted + 1:
                 held |= whole
     return np.flatnonzero(~held), np.flatnonzero(held)
