@@ -28,6 +28,8 @@ import tracks  # noqa: E402
 import train  # noqa: E402
 
 SIXTY = "60_kmh"
+# The correlation from which two pictures of a class are taken for twins: two of different classes hardly ever reach it.
+TWIN = 0.97
 
 
 def main() -> None:
@@ -46,7 +48,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--epochs", type=int, required=True)
+    parser.add_argument("--epochs", type=int, default=train.EPOCHS)
     parser.add_argument("--shown", type=int, required=True, help="held-out pictures whose maps are judged")
     parser.add_argument("--most", type=int, default=0, help="training pictures at most; 0 takes all")
     parser.add_argument("--model-dir", type=Path, help="where the network is kept, to be looked at")
@@ -105,6 +107,7 @@ def measured(model: Any, arch: Any, data: Data, options: argparse.Namespace) -> 
         "accuracy": sign_metrics.accuracy(truths, answers),
         "accuracy_without_twins": float(right[alone].mean()),
         "pictures_without_twins": int(alone.sum()),
+        "tracks": twins(data),
         "validation_accuracy": sign_metrics.accuracy(judged, found),
         "validation_recall_60": sign_metrics.recall(judged, found, SIXTY),
         **of_maps(model, arch, images, options),
@@ -120,6 +123,26 @@ def alike(data: Data, least: float) -> Any:
     (images, labels), (learned, classes) = data.test, data.all
     near = tracks.features(images) @ tracks.features(learned).T
     return np.where(labels[:, None] == classes, near, -1).max(1) > least
+
+
+def twins(data: Data) -> dict[str, Any]:
+    """How many pictures have a twin of their class, and for comparison of another one, which can't be the same sign."""
+    (learned, classes), (images, labels) = data.all, data.test
+    known, held_out = tracks.features(learned), tracks.features(images)
+    pairs = {
+        "within_training": (known @ known.T, classes, classes),
+        "within_held_out": (held_out @ held_out.T, labels, labels),
+        "across": (held_out @ known.T, labels, classes),
+    }
+    found: dict[str, Any] = {"alike": TWIN}
+    for name, (near, ones, others) in pairs.items():
+        if ones is others:
+            np.fill_diagonal(near, -1)
+        same = ones[:, None] == others
+        for kind, likeness in (("", np.where(same, near, -1)), ("_of_another_class", np.where(same, -1, near))):
+            found[f"{name}{kind}"] = int((likeness.max(1) > TWIN).sum())
+        found[f"{name}_of"] = len(ones)
+    return found
 
 
 def of_maps(model: Any, arch: Any, images: Any, options: argparse.Namespace) -> dict[str, Any]:

@@ -374,14 +374,14 @@ class Trainings(unittest.TestCase):
         self.assertRegex(said, r"epoch=2 validation:accuracy=[01]\.\d+ validation:recall:60_kmh=[01]\.\d+\n")
         trial = Trial(folder / "tensors")
         passes = trial.passes()
-        self.assertEqual(list(passes), [2, 4])
+        self.assertEqual(list(passes), [4, 8], "32 pictures are learned, 8 a step")
         drawn = [views.maps(trial, step) for step in passes]
         self.assertEqual([one.count("<image ") for one in drawn], [24, 24])
         self.assertNotEqual(*drawn)
         # Drawn from what was saved, they are those of the network itself.
         model, _ = network.load(folder / "model")
-        shown = trial.value("shown/pictures", passes[4][-1], "eval")
-        found = views.saved(trial, passes[4][-1])
+        shown = trial.value("shown/pictures", passes[8][-1], "eval")
+        found = views.saved(trial, passes[8][-1])
         alive = saliency.gradients_of(model, pictures.tensor(shown))
         np.testing.assert_allclose(saliency.full_gradient(found), saliency.full_gradient(alive), rtol=1e-3, atol=1e-3)
         np.testing.assert_allclose(found.remainder(), 0, atol=1e-4)
