@@ -18,7 +18,7 @@ have in common that signs stand in the middle), and Grad-CAM's. It must be given
 The training pictures come from tracks (a car drives by a sign and takes dozens of pictures of it), and the file doesn't
 say which. What it shows (`tracks`): how many pictures have a twin, one of their class that is nearly the same
 (correlation above 0.97, which two pictures of different classes hardly ever reach), within the training pictures,
-within the held-out ones, and across. Where it is many within and next to none across, the held-out pictures are of other
+within the held-out ones, and across. Where it is many within and next to none across, the held-out pictures show other
 signs.
 
 The recipe is train.py's, which was chosen by a part of the training pictures; the held-out ones choose nothing. A seed
