@@ -26,7 +26,11 @@ _ANSWER_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class Limits:
-    """What a drawing may take. last_seconds: all that are due when the training has ended, together."""
+    """What a drawing may take.
+
+    seconds: of those in which it had a processor, or slept. last_seconds: all that are due when the training has ended,
+    together.
+    """
 
     seconds: float = views.DRAWING_SECONDS
     memory: int = views.DRAWING_BYTES
@@ -70,7 +74,7 @@ class Artist:
         self._place, self._code, self._output, self._limits = place, code, output, limits
         self._process: subprocess.Popen[bytes] | None = None
         self._said = b""
-        self._started = 0.0
+        self._started = self._waited_before = 0.0
         self._unfinished: Path | None = None
 
     @property
@@ -86,6 +90,7 @@ class Artist:
         request = {"view": configuration.view, "parameters": configuration.parameters, "step": step}
         process = self._process or self._start()
         self._unfinished, self._started, self._said = unfinished, time.monotonic(), b""
+        self._waited_before = self._waited()
         with suppress(BrokenPipeError):  # it has died since: the answer will say so
             process.stdin.write(json.dumps({**request, "to": str(unfinished)}).encode() + b"\n")  # type: ignore[union-attr]
 
@@ -113,7 +118,7 @@ class Artist:
     def answer(self) -> Picture | Failure | None:
         """The answer, if there is one; None while it draws. Kills it when it has taken too much time or memory."""
         self._listen()
-        seconds = time.monotonic() - self._started
+        seconds = time.monotonic() - self._started - (self._waited() - self._waited_before)
         if self._said.endswith(b"\n"):
             found = self._answered(json.loads(self._said), seconds)
             if self._memory() > self._limits.memory / 2:  # it grows: a fresh one, before it is too late
@@ -163,6 +168,15 @@ class Artist:
             return 0
         found = _ANONYMOUS.search(status)
         return int(found.group(1)) << 10 if found else 0
+
+    def _waited(self) -> float:
+        """Seconds that it could have run and had no processor, which a training may need whole; 0 where nobody counts
+        them."""
+        try:
+            numbers = Path(f"/proc/{self._process.pid}/schedstat").read_bytes().split()  # type: ignore[union-attr]
+            return int(numbers[1]) / 1e9
+        except (OSError, AttributeError, IndexError, ValueError):
+            return 0.0
 
     def kill(self) -> None:
         """Ends the process, and all that it has started."""

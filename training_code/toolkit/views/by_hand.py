@@ -15,6 +15,7 @@ from toolkit.views.artist import Artist, Failure, Limits, Picture
 from toolkit.views.configuration import Configuration
 from toolkit.views.documents import Document
 from toolkit.views.due import Due
+from toolkit.views.loading import module_of
 
 LOOK_SECONDS = 0.02
 
@@ -40,6 +41,7 @@ class ByHand:
         self._place, self._code, self._output = place, code, output
         self._limits, self._say, self._warn = limits or Limits(), say, warn
         self._trial = Trial(place)
+        self._artists: dict[str, Artist] = {}
 
     def draw(self, configurations: Sequence[Configuration], steps: Sequence[int] | None = None) -> bool:
         """Draws the views at these steps, else at all that are due; whether all of it could be drawn.
@@ -50,7 +52,11 @@ class ByHand:
         """
         if self._trial.last_step() is None and not self._trial.passes():
             raise ToolkitError(f"there are no tensors in {self._place}; it must be the folder that holds index/")
-        drawn = [self._draw(configuration, steps) for configuration in configurations]
+        try:
+            drawn = [self._draw(configuration, steps) for configuration in configurations]
+        finally:
+            for artist in self._artists.values():
+                artist.kill()
         return all(drawn)
 
     def _draw(self, configuration: Configuration, steps: Sequence[int] | None) -> bool:
@@ -59,14 +65,17 @@ class ByHand:
         if not wanted:
             self._warn(f"{configuration.name}: nothing is due; {self._how_far(configuration)}")
             return False
-        artist = Artist(self._place, self._code, self._output, self._limits)
-        try:
-            self._draw_all(document, artist, wanted)
-        finally:
-            artist.kill()
+        self._draw_all(document, self._artist_of(configuration), wanted)
         document.status = views.ENDED if document.status == views.DRAWING else document.status
         document.write()
         return not document.failed
+
+    def _artist_of(self, configuration: Configuration) -> Artist:
+        """The process that draws the views of a module, so that it is imported, and the tensors are read, once."""
+        module = module_of(configuration.view, self._code)
+        if module not in self._artists:
+            self._artists[module] = Artist(self._place, self._code, self._output, self._limits)
+        return self._artists[module]
 
     def _draw_all(self, document: Document, artist: Artist, steps: Sequence[int]) -> None:
         failures = 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from toolkit.views.vega import SCHEMA
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 # At least 3:1 against white and against nearly black alike (WCAG 2.2, 1.4.11), and told apart without red and green.
 COLOURS = ("#2f81f7", "#d9730d", "#a371f7", "#1a9988", "#d6409f", "#94813b", "#6e7781", "#e5534b")
 MAIN = COLOURS[0]
+_DIGITS = re.compile(r"(\d+)")
 
 
 def chart(title: str, subtitle: str = "", **parts: Any) -> dict[str, Any]:
@@ -26,6 +28,11 @@ def chart(title: str, subtitle: str = "", **parts: Any) -> dict[str, Any]:
 def colours(names: Sequence[str]) -> dict[str, Any]:
     """A scale that gives each name a colour, by its place."""
     return {"domain": list(names), "range": [COLOURS[place % len(COLOURS)] for place, _ in enumerate(names)]}
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names sorted as people count: layer.2 before layer.10."""
+    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in _DIGITS.split(name)])
 
 
 def spread(count: int, most: int) -> list[int]:

@@ -28,8 +28,11 @@ def confusion(  # noqa: PLR0913 - a view's own parameters
     """Labels down, predicted classes across; a cell says which share of its label was predicted so."""
     import numpy as np
 
-    parts = [_pair(trial, each, labels, predictions) for each in evaluation_steps(trial, step)]
-    truths, answers = (np.concatenate(part) for part in zip(*parts))
+    steps = evaluation_steps(trial, step)
+    truths, answers = _pairs(
+        np.concatenate([_one(trial, each, "labels", labels) for each in steps]),
+        np.concatenate([_one(trial, each, "predictions", predictions) for each in steps]),
+    )
     matrix, numbers = _matrix(truths, answers, most)
     names = [_named(number, classes) for number in numbers]
     at = max(found for found in trial.passes() if found <= step)
@@ -39,11 +42,10 @@ def confusion(  # noqa: PLR0913 - a view's own parameters
     return _document(f"Confusion at step {at}: {right}", f"Rows: the labels{more}", matrix, names)
 
 
-def _pair(trial: Trial, step: int, labels: str, predictions: str) -> tuple[Array, Array]:
-    """Labels and predicted classes of a step of evaluation, as vectors of one length."""
+def _pairs(truths: Array, answers: Array) -> tuple[Array, Array]:
+    """Labels and predicted classes of a pass, as vectors of one length."""
     import numpy as np
 
-    truths, answers = _one(trial, step, "labels", labels), _one(trial, step, "predictions", predictions)
     if answers.ndim > truths.ndim and answers.shape[-1] > 1:
         answers = np.argmax(answers, axis=-1)
     elif answers.dtype.kind == "f" and np.abs(answers - np.rint(answers)).max(initial=0.0) > _MARGIN:
@@ -52,7 +54,7 @@ def _pair(trial: Trial, step: int, labels: str, predictions: str) -> tuple[Array
         answers = answers > between
     truths, answers = np.rint(truths.reshape(-1)).astype(int), np.rint(answers.reshape(-1)).astype(int)
     if len(truths) != len(answers):
-        raise ToolkitError(f"confusion: {len(truths)} labels and {len(answers)} predictions at eval step {step}")
+        raise ToolkitError(f"confusion: the pass has {len(truths)} labels and {len(answers)} predictions")
     return truths, answers
 
 
@@ -62,7 +64,7 @@ def _one(trial: Trial, step: int, what: str, regex: str) -> Array:
     names = trial.names(regex)
     for name in names:
         if step in trial.steps(name, EVAL):
-            return np.asarray(trial.value(name, step, EVAL))
+            return np.atleast_1d(trial.value(name, step, EVAL))
     if names:  # why it isn't there
         trial.value(names[0], step, EVAL)
     how = f"save them by hand (probe.{what}) or with the loss, in mode eval"
@@ -101,10 +103,17 @@ def _document(title: str, subtitle: str, matrix: Array, names: list[str]) -> dic
         if matrix[row, column]
     ]
     cell = max(LEAST_CELL, SIDE // len(names)) if len(names) > WRITTEN else 34
+    font = min(10, cell - 2)
+    turned = -90 if cell < font * max(map(len, names)) / 1.5 else 0
     axis = {"type": "nominal", "sort": names, "scale": {"domain": names}}
     encoding = {
-        "x": {"field": "predicted", **axis, "title": "predicted", "axis": {"labelAngle": -45, "labelLimit": 120}},
-        "y": {"field": "label", **axis, "title": "label", "axis": {"labelLimit": 160}},
+        "x": {
+            "field": "predicted",
+            **axis,
+            "title": "predicted",
+            "axis": {"labelAngle": turned, "labelLimit": 120, "labelFontSize": font},
+        },
+        "y": {"field": "label", **axis, "title": "label", "axis": {"labelLimit": 160, "labelFontSize": font}},
         "tooltip": [
             {"field": "label"},
             {"field": "predicted"},

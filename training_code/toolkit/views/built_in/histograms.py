@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.probe.errors import NotSavedError
 from toolkit.probe.layout import TRAIN
 from toolkit.views import vega
-from toolkit.views.built_in.charts import MAIN, chart, ends_of, spread
+from toolkit.views.built_in.charts import MAIN, chart, ends_of, in_order, spread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,7 @@ def histograms(trial: Trial, step: int, *, collection: str, regex: str, most: in
         which = f" named like {regex!r}" if regex else ""
         there = ", ".join(trial.names(collection=collection)[:5]) or "none"
         raise NotSavedError(f"nothing of {collection}{which} was saved until step {step}; there are {there}")
-    shown = list(found)[:most]
+    shown = in_order(found)[:most]
     rows = [row for name in shown for row in _rows(trial, name, found[name])]
     left_out = f"{len(shown)} of {len(found)} tensors; `regex` chooses others" if len(shown) < len(found) else ""
     return _document(f"How the values of {collection} are distributed, until step {step}", left_out, rows, shown)

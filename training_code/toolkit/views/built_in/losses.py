@@ -26,7 +26,8 @@ def losses(trial: Trial, step: int, *, regex: str, smoothing: int | None, log: b
     judged = {name: found for name in names if (found := _passes(trial, name))}
     if not trained and not judged:
         which = f" named like {regex!r}" if regex else ""
-        raise NotSavedError(f"no loss{which} was saved until step {step}; there are {', '.join(names) or 'none'}")
+        there = ", ".join(trial.names(collection="losses"))
+        raise NotSavedError(f"no loss{which} was saved until step {step}; there are {there or 'none'}")
     window = smoothing or max(1, max(map(len, trained.values()), default=0) // 50)
     window = 1 if smoothing is None and all(len(found) < MANY for found in trained.values()) else window
     share = max(20, POINTS // max(1, len(trained) + len(judged)))
@@ -43,7 +44,7 @@ def _passes(trial: Trial, name: str) -> Mapping[int, float]:
 
 
 def _line(numbers: Mapping[int, float], window: int, most: int) -> dict[str, list[Any]]:
-    """step, loss (the mean of the last `window`), least, greatest, of at most `most` groups of neighbours."""
+    """step, loss (the mean of the last `window`), the least and greatest of those, at `most` steps or fewer."""
     import numpy as np
 
     steps, values = np.array(list(numbers)), np.array(list(numbers.values()), float)
@@ -55,11 +56,13 @@ def _line(numbers: Mapping[int, float], window: int, most: int) -> dict[str, lis
     with np.errstate(all="ignore"):
         means = (sums[1:] - sums[start]) / np.where(seen > 0, seen, np.nan)
     groups = np.array_split(np.arange(len(values)), min(len(values), most))
+    seen_by = [finite[start[group[0]] : group[-1] + 1] for group in groups]
+    numbers_of = [part[np.isfinite(part)] for part in seen_by]
     return {
         "step": [int(steps[group[-1]]) for group in groups],
         "loss": [float(means[group[-1]]) for group in groups],
-        "least": [float(np.nanmin(finite[group])) if np.isfinite(finite[group]).any() else None for group in groups],
-        "most": [float(np.nanmax(finite[group])) if np.isfinite(finite[group]).any() else None for group in groups],
+        "least": [float(part.min()) if part.size else None for part in numbers_of],
+        "most": [float(part.max()) if part.size else None for part in numbers_of],
     }
 
 
@@ -87,9 +90,10 @@ def _document(
     of_training, of_evaluation = ({"field": "series", "oneOf": [name for name, _ in part]} for part in (series, points))
     layers: list[dict[str, Any]] = []
     if series:
+        shade = max(0.06, 0.2 / len(series))
         band = {"x": x, "y": {**y, "field": "least"}, "y2": {"field": "most"}, "color": colour}
         layers += [
-            {"transform": [{"filter": of_training}], "mark": {"type": "area", "opacity": 0.2}, "encoding": band},
+            {"transform": [{"filter": of_training}], "mark": {"type": "area", "opacity": shade}, "encoding": band},
             {"transform": [{"filter": of_training}], "mark": {"type": "line", "clip": True}, "encoding": encoding},
         ]
     if points:
@@ -99,4 +103,4 @@ def _document(
     return chart(f"Losses until step {step}", smoothed, width=640, height=320, data={"values": rows}, layer=layers)
 
 
-_LEGEND = {"orient": "bottom", "labelLimit": 400, "columns": 2}
+_LEGEND = {"orient": "bottom", "labelLimit": 400, "columns": 2, "symbolOpacity": 1}

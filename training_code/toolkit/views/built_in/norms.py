@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.probe.errors import NotSavedError
 from toolkit.probe.layout import GRADIENT, TRAIN, WEIGHT
 from toolkit.views import vega
-from toolkit.views.built_in.charts import MAIN, chart, colours, ends_of, spread
+from toolkit.views.built_in.charts import MAIN, chart, colours, ends_of, in_order, spread
 
 if TYPE_CHECKING:
     from toolkit.probe.trial import Trial
@@ -25,7 +25,7 @@ def norms(trial: Trial, step: int, *, regex: str, most: int) -> dict[str, Any]:
         names = [name for name in trial.names(regex or None, kind=kind) if name.endswith(ending)]
         layers = {name[: -len(ending)]: _norms(trial, name) for name in names}
         found[what] = {layer: numbers for layer, numbers in layers.items() if numbers}
-    layers = _in_order(found)
+    layers = in_order({layer for by in found.values() for layer in by})
     if not layers:
         which = f" named like {regex!r}" if regex else ""
         raise NotSavedError(f"no weights or gradients{which} were saved until step {step}: {_what_to_save()}")
@@ -48,10 +48,6 @@ def _norms(trial: Trial, name: str) -> dict[int, float]:
     steps = trial.steps(name, TRAIN) if not saved else []
     chosen = [steps[place] for place in spread(len(steps), STEPS)]
     return saved or {step: float(trial.reduction(name, step, "norm", TRAIN)) for step in chosen}
-
-
-def _in_order(found: dict[str, dict[str, dict[int, float]]]) -> list[str]:
-    return sorted({layer for by in found.values() for layer in by})
 
 
 def _row(what: str, layer: str, by: dict[str, dict[int, float]]) -> list[dict[str, Any]]:
@@ -100,7 +96,7 @@ def _cells(title: str, subtitle: str, rows: list[dict[str, Any]], layers: list[s
             "type": "quantitative",
             "scale": {"type": "log", "range": [0.08, 1]},
             "title": "norm",
-            "legend": {"format": ".2~g"},
+            "legend": {"format": ".3~g"},
         },
         "tooltip": _TOLD,
     }
