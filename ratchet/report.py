@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from botocore.exceptions import ClientError
 
-from contract import causes, files, names, verdicts
+from contract import causes, files, names, outcomes, verdicts
 from contract.histories import Execution
 from contract.thresholds import CURVE, KEPT
 from contract.tuning import TUNING
@@ -22,18 +22,19 @@ from ratchet import (
     diagram,
     figures,
     history,
+    pages,
     round_figures,
     run_logs,
     threshold_figures,
     tuned,
     tuning_figures,
+    views,
 )
 from ratchet.account import Account
 from ratchet.durations import duration
 from ratchet.runs import Run
-from ratchet.terminal import shown
+from ratchet.view_pages import section
 
-TEMPLATES = Path(__file__).parent / "templates"
 # A run on ten thousand objects is told by the first ones and their number.
 LISTED_OBJECTS = 50
 
@@ -54,6 +55,7 @@ class Sources:
     log: tuple[run_logs.Line, ...] = ()
     answers: Document = field(default_factory=dict)
     curve_points: tuple[curves.Point, ...] = ()
+    views: tuple[section.Kept, ...] = ()
 
 
 def gather(account: Account, run: Run) -> Sources:
@@ -61,6 +63,7 @@ def gather(account: Account, run: Run) -> Sources:
     execution, definition = _machine(account, run)
     bucket = account.shared()["ArtifactBucketName"]
     folder = files.run_folder(run.pipeline, run.run_id)
+    tensors = _tensors(account, bucket, run)
     identity = account.client("sts").get_caller_identity()
     return Sources(
         run=run,
@@ -72,7 +75,8 @@ def gather(account: Account, run: Run) -> Sources:
         objects=tuple(_objects(account, bucket, folder, run)),
         log=tuple(_log(account, run, execution)),
         answers=_answers(account, bucket, folder, run),
-        curve_points=curves.read(account, bucket, shown_tensors(run)),
+        curve_points=curves.read(account, bucket, tensors),
+        views=section.gather(account, bucket, tensors),
     )
 
 
@@ -107,6 +111,13 @@ def _answers(account: Account, bucket: str, folder: str, run: Run) -> Document:
     evaluation = _json(account, bucket, folder + files.EVALUATION) if run.evaluation else None
     found = evaluation.get(files.ANSWERS) if isinstance(evaluation, dict) else None
     return found if isinstance(found, dict) else {}
+
+
+def _tensors(account: Account, bucket: str, run: Run) -> str:
+    """The folder of the tensors whose losses and views are shown; of a run in progress that of its newest round."""
+    if run.outcome != outcomes.RUNNING:
+        return shown_tensors(run)
+    return views.folder_of(account, bucket, files.run_folder(run.pipeline, run.run_id) + files.TENSORS)
 
 
 def shown_tensors(run: Run) -> str:
@@ -146,13 +157,13 @@ def _json(account: Account, bucket: str, key: str) -> Any:
         return None
 
 
-def write(sources: Sources, path: Path) -> None:
-    """Writes the page."""
+def write(sources: Sources, path: Path, cache: Path | None = None) -> None:
+    """Writes the page. cache: the folder in which the script of views is kept."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(sources), encoding="utf-8")
+    path.write_text(render(sources, cache), encoding="utf-8")
 
 
-def render(sources: Sources) -> str:
+def render(sources: Sources, cache: Path | None = None) -> str:
     """The page, as HTML."""
     run = sources.run
     execution = sources.execution.blaming(*run.wrong) if run.wrong else sources.execution
@@ -166,6 +177,7 @@ def render(sources: Sources) -> str:
         answers=answers.figures(sources.answers),
         threshold=threshold_figures.figure(run.evaluation.get(KEPT) or {}, sources.answers.get(CURVE) or {}),
         curves=curves.charts(sources.curve_points, _found_issues(run)),
+        views=section.section(sources.views, run.started_at, cache),
         other_metrics=_other_metrics(run),
         trials=tuned.trials(run.document),
         tuning=tuning_figures.figure(run.document),
@@ -190,22 +202,11 @@ def _other_metrics(run: Run) -> dict[str, Any]:
 
 
 def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.ChainableUndefined,
-        trim_blocks=True,
-        finalize=_printable,
-    )
+    environment = pages.templates()
     environment.filters.update(
         duration=duration, reason=causes.reason, clock=_clock, figure=_figure, size=_size, short=_short, plain=_plain
     )
     return environment
-
-
-def _printable(value: object) -> object:
-    """Any text with its control characters told: a bidirectional one would make a page read otherwise."""
-    return shown(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _clock(value: datetime | None) -> str:

@@ -65,8 +65,8 @@ def size(account: Account, training: Training) -> int:
             indexed = indexed or entry["Key"].startswith(f"{prefix}{files.TENSOR_INDEX}/")
     if not indexed:
         raise UserError(
-            f"nothing is saved in s3://{bucket}/{prefix}: the tensors of {training.id} have been deleted, or its script "
-            "made no Probe (docs/probe.md), or has not yet saved a step"
+            f"nothing is saved in s3://{bucket}/{prefix}: the tensors of {training.id} have been deleted, or its "
+            "script made no Probe (docs/probe.md), or has not yet saved a step"
         )
     return found
 

@@ -22,6 +22,8 @@ from contract import views as words
 DEFAULT_SIZE = (300.0, 150.0)
 # Of a Vega-Lite document: pixels of a side, which a browser would have to draw, and levels of nesting.
 LONGEST, DEEPEST = 10_000, 100
+# A PNG of fewer pixels a side is shown in a multiple of them, up to so many.
+FEW_PIXELS, ENLARGED = 160, 320
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LENGTH = re.compile(r"\s*(\d{1,12}(?:\.\d{0,12})?)\s*(?:px)?\s*", re.ASCII)
@@ -29,6 +31,10 @@ _LENGTH = re.compile(r"\s*(\d{1,12}(?:\.\d{0,12})?)\s*(?:px)?\s*", re.ASCII)
 
 class UnusableError(Exception):
     """A picture that a page can't show; the message says why."""
+
+
+class TooMuchError(UnusableError):
+    """A picture that takes more time or memory to draw than there is."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,13 @@ def shape(content: bytes, ending: str) -> Shape | None:
 def data_uri(content: bytes, ending: str) -> str:
     """An SVG or a PNG as a URI that holds it."""
     return f"data:{words.CONTENT_TYPES[ending]};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def enlarged(size: Shape) -> Shape:
+    """The size in which a PNG is shown."""
+    longest = max(size.width, size.height)
+    times = ENLARGED // longest if longest < FEW_PIXELS else 1
+    return Shape(size.width * times, size.height * times)
 
 
 def _png(content: bytes) -> Shape:

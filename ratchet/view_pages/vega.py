@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from ratchet.tuning import theme
-from ratchet.view_pages.pictures import UnusableError
+from ratchet.view_pages.pictures import TooMuchError, UnusableError
 
 # The newest of vl-convert's, which read older documents, too.
 VEGA_LITE = "6.4"
@@ -27,6 +27,8 @@ VEGA_LITE = "6.4"
 SECONDS, FIRST_SECONDS = 15.0, 60.0
 # A page's plots, unless their documents say a size.
 WIDTH, HEIGHT = 340, 220
+# So that ten classes have ten colours, on light and on dark.
+_MORE = ("#8C6BB1", "#A6761D")
 
 
 def script(cache: Path | None = None) -> str:
@@ -59,7 +61,8 @@ def config(looks: theme.Theme, background: str | None = None) -> dict[str, Any]:
         "view": {"stroke": None, "continuousWidth": WIDTH, "continuousHeight": HEIGHT},
         "legend": {**labels, "titleFontWeight": "normal", "labelFontSize": 11, "titleFontSize": 11, "symbolSize": 60},
         "header": {**labels, "titleFontWeight": "normal", "labelFontSize": 11, "titleFontSize": 11},
-        "range": {**shared["range"], **ramps},
+        "axis": {**shared["axis"], "labelOverlap": True},
+        "range": {**shared["range"], **ramps, "category": [*looks.palette, *_MORE]},
         "mark": {"color": looks.palette[0]},
         "text": {"color": looks.ink, "font": theme.FONT},
         "rule": {"color": looks.soft},
@@ -85,7 +88,7 @@ class Drawer:
         """The document, drawn.
 
         Raises:
-            UnusableError: it can't be; the message says why.
+            UnusableError: it can't be; the message says why. TooMuchError, which is one: it takes too long.
         """
         is_first = self._process is None
         process = self._process = self._process or _start()
@@ -95,7 +98,7 @@ class Drawer:
         except (OSError, TimeoutError) as error:
             self._end()
             why = f"takes longer than {seconds:g} s" if isinstance(error, TimeoutError) else "ends the process"
-            raise UnusableError(f"Vega-Lite can't draw it: that {why}") from error
+            raise TooMuchError(f"Vega-Lite can't draw it: that {why}") from error
         answer = json.loads(line)
         if "error" in answer:
             raise UnusableError(f"Vega-Lite can't draw it: {answer['error']}")

@@ -170,6 +170,8 @@ class What(Case):
         self.assertEqual(saved, {0: both, 2: both[1:], 3: both[:1], 4: both[1:], 6: both})
         self.assertEqual((trial.reductions("conv/x"), trial.names(collection="tensors")), (["norm"], ["conv/x"]))
         self.assertIn("only norm are saved", self.not_saved("conv/x", 2))
+        self.setUp()
+        self.assertEqual(self.saved(tensors=False, **{"tensors:mine": {}}).names(collection="tensors"), ["conv/x"])
 
     def test_every_mistake_in_a_configuration_is_named(self):
         mistakes = {

@@ -46,7 +46,7 @@ BUILT_IN: Mapping[str, frozenset[str]] = {
     "trees": frozenset({layout.TREE}),
 }
 # A further collection of the same tensors, with steps and numbers of its own: `gradients:norms`.
-_FURTHER = ":"
+FURTHER = ":"
 # Kept at every step unless configured otherwise: numbers cost nothing, and what a script saves by hand is meant.
 _EVERY_STEP = ("losses", "scalars", "tensors", "images", "metrics", "importances", "trees")
 # Of those, what costs something at each step; a watcher saves it less often unless it is asked for.
@@ -57,7 +57,7 @@ _DEFAULT = ("weights", "biases", "gradients")
 
 def kinds_of(collection: str) -> frozenset[str] | None:
     """The kinds of tensors that a built-in collection has, or a further one of the same; None for one by names."""
-    return BUILT_IN.get(collection.partition(_FURTHER)[0])
+    return BUILT_IN.get(collection.partition(FURTHER)[0])
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ It runs as a SageMaker processing job in the image that trains. Everything lies 
     input/tensors/                  the tensors' folder of the training
     output/views/<name>.json, …     as beside a training (contract.views); what couldn't be drawn is told there
 
-What is asked stands in the job's arguments (contract.drawings). Where there is nothing to tell it in, what went wrong is
-one sentence on stderr and in /opt/ml/output/message, which SageMaker returns as ExitMessage.
+What is asked stands in the job's arguments (contract.drawings). Where there is no document to tell it in, what went
+wrong is one sentence on stderr and in /opt/ml/output/message, which SageMaker returns as ExitMessage.
 """
 
 from __future__ import annotations
