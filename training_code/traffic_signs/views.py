@@ -13,7 +13,11 @@ PREFIX = "shown/"
 NAMES, PICTURES, ANSWERS, PARTS = "classes", "pictures", "probabilities", "parts/"
 
 
-def maps(trial, step, *, scale=2.5):
+# Of a class's name over a picture: what there is room for.
+LETTERS = 13
+
+
+def maps(trial, step, *, scale=4):
     """Pictures, their full gradients and their Grad-CAM; above each, what the network takes it for and how surely."""
     last = evaluation_steps(trial, step)[-1]
     gradients = saved(trial, last)
@@ -27,10 +31,15 @@ def maps(trial, step, *, scale=2.5):
             [overlaid(*pair) for pair in zip(pictures, grad_cam(gradients), strict=True)],
         ],
         row_names=("picture", "full gradient", "Grad-CAM"),
-        column_names=[f"{classes[of.argmax()]} {of.max():.2f}" for of in answers],
+        column_names=[f"{short(classes[of.argmax()])} {of.max():.2f}" for of in answers],
         scale=scale,
         title=f"What speaks for the most likely class of eight pictures, at step {step}",
     )
+
+
+def short(name):
+    """A name that fits over its picture."""
+    return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
 
 
 def saved(trial, step):
