@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from bench import probe, rules, two_hosts
+from bench import probe, rules, traffic_signs, two_hosts
 from localaws.sagemaker.containers.images import Images
 
 
@@ -65,3 +67,23 @@ def test_two_hosts_take_the_step_of_one() -> None:
     assert found["gradient_difference"] < 1e-9
     assert found["gradient_difference_float32"] < 1e-4, "rounding"
     assert found["accuracy_one"] == pytest.approx(found["accuracy_two"], abs=0.1)
+
+
+FEW_SIGNS = """
+import sys
+import numpy as np
+labels = np.arange(60) % 3
+pictures = np.random.default_rng(0).integers(0, 255, (60, 32, 32, 3), np.uint8)
+held_out = {"x_test": pictures[:9] // 2, "y_test": labels[:9]}
+np.savez(sys.argv[1], x_train=pictures, y_train=labels, classes=["30_kmh", "60_kmh", "80_kmh"], **held_out)
+"""
+
+
+def test_signs_and_what_their_maps_are_worth(tmp_path: Path) -> None:
+    data = tmp_path / "signs.npz"
+    subprocess.run([python(), "-c", FEW_SIGNS, data], check=True)
+    found = traffic_signs.measure(argparse.Namespace(data=data, rows=None, seeds=3, shown=4), True, said)
+    assert set(found["figures"]) == {*traffic_signs.MEDIANS, "recall_60_least"}
+    (seed,) = found["seeds"]
+    assert seed["pictures_60"] == 3 and abs(seed["remainder"]) < 1e-3
+    assert (seed["tracks"]["across"], seed["tracks"]["within_training"]) == (9, 0), "half as bright is the same sign"

@@ -29,13 +29,17 @@ CHECKS_OF = {
             "check_toolkit_peers",
         ),
     ),
+    "pytorch-traffic-signs": (PYTORCH, ("check_traffic_signs",)),
     "pytorch-and-more": (PYTORCH, ("check_mnist_keras", "check_probe_formats", "check_probe_keras")),
     "xgboost": (
         XGBOOST,
         ("check_car_evaluation", "check_probe_xgboost", "check_rules_xgboost", "check_serving_xgboost"),
     ),
 }
-MORE_PACKAGES = {"pytorch-and-more": CHECKS / "requirements.txt"}
+MORE_PACKAGES = {
+    "pytorch-and-more": CHECKS / "requirements.txt",
+    "pytorch-traffic-signs": CHECKOUT / "training_code" / "traffic_signs" / "requirements.txt",
+}
 
 
 def of_scikit_learn() -> tuple[str, tuple[str, ...]]:

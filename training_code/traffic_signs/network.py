@@ -1,0 +1,136 @@
+"""A ResNet-18 for 32 x 32 pictures, and what it is made of as JSON.
+
+He et al., "Deep Residual Learning for Image Recognition" (2015), with a 3 x 3 stem of stride 2 and no max pooling.
+Every layer is a module that is called once, and no ReLU works in place: saliency.py takes outputs and their gradients.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as tensor_bytes
+from torch import nn
+
+SIZE = 32  # pixels, of width and height
+STRIDES = {"stage1": 1, "stage2": 2, "stage3": 2, "stage4": 2}
+UNITS = {"stage1": 64, "stage2": 128, "stage3": 256, "stage4": 512}
+BLOCKS = ("block1", "block2")
+# The maps that Grad-CAM weighs, of 4 x 4 places: those of the last stage have 2 x 2, which say little about where.
+LAST = "stage3.block2.relu2"
+
+STATE, ARCHITECTURE = "model.safetensors", "architecture.json"
+
+
+class ModelError(Exception):
+    """Something that no network can be built or loaded from."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network's size. `classes`: their names, in the order of the outputs. `width`: of the paper's layers."""
+
+    classes: tuple
+    width: float
+
+    def __post_init__(self):
+        if len(self.classes) < 2:
+            raise ModelError(f"classes are {list(self.classes)}; a network tells at least two apart")
+        if not 0 < self.width <= 1:
+            raise ModelError(f"width is {self.width:g}; it is above 0, and 1 makes the paper's layers")
+
+    def units(self, stage):
+        """How many units a layer of the stage has; at least one."""
+        return max(1, round(UNITS[stage] * self.width))
+
+
+class Block(nn.Module):
+    """Two 3 x 3 convolutions around a shortcut."""
+
+    def __init__(self, before, units, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, units, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(units)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(units, units, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(units)
+        self.relu2 = nn.ReLU()
+        if stride != 1 or before != units:
+            self.shortcut = nn.Conv2d(before, units, 1, stride=stride, bias=False)
+            self.shortcut_bn = nn.BatchNorm2d(units)
+
+    def forward(self, x):
+        through = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
+        around = self.shortcut_bn(self.shortcut(x)) if hasattr(self, "shortcut") else x
+        return self.relu2(through + around)
+
+
+class ResNet18(nn.Module):
+    """Four stages of two blocks; scores (n, classes) of pictures (n, 3, 32, 32)."""
+
+    def __init__(self, arch):
+        super().__init__()
+        before = arch.units("stage1")
+        self.stem = nn.Conv2d(3, before, 3, stride=2, padding=1, bias=False)
+        self.stem_bn = nn.BatchNorm2d(before)
+        self.stem_relu = nn.ReLU()
+        for stage, stride in STRIDES.items():
+            blocks = nn.Module()
+            for block in BLOCKS:
+                blocks.add_module(block, Block(before, arch.units(stage), stride if block == BLOCKS[0] else 1))
+                before = arch.units(stage)
+            self.add_module(stage, blocks)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.fc = nn.Linear(before, len(arch.classes))
+
+    def forward(self, pictures):
+        x = self.stem_relu(self.stem_bn(self.stem(pictures)))
+        for stage in STRIDES:
+            for block in getattr(self, stage).children():
+                x = block(x)
+        return self.fc(self.flatten(self.pool(x)))
+
+
+def build(arch):
+    """A network of this architecture with fresh weights (He initialisation)."""
+    model = ResNet18(arch)
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return model
+
+
+def parameters(model):
+    """The number of parameters that are learned."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def save(folder, arch, model):
+    """Writes the network into the folder, which must exist: tensors and JSON, nothing that runs."""
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    (Path(folder) / STATE).write_bytes(tensor_bytes(tensors))
+    (Path(folder) / ARCHITECTURE).write_text(json.dumps(asdict(arch), indent=2, ensure_ascii=False) + "\n")
+
+
+def load(folder):
+    """The network in the folder, ready to predict; its architecture.
+
+    Raises:
+        ModelError: the files are missing, broken, or don't fit each other.
+    """
+    try:
+        known = json.loads((Path(folder) / ARCHITECTURE).read_text())
+        arch = Architecture(tuple(known["classes"]), known["width"])
+        model = build(arch)
+        model.load_state_dict(load_file(Path(folder) / STATE))
+    except OSError as error:
+        raise ModelError(f"{error.filename or folder} can't be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder}/{ARCHITECTURE} is no architecture: {error!r}") from error
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(f"{folder}/{STATE} doesn't hold this network: {error}") from error
+    return model.eval(), arch

@@ -1,0 +1,144 @@
+"""Answers requests with the network. The endpoint and the evaluation both call these four functions.
+
+A request is one picture as PNG or JPEG, of any size; several as an array (application/x-npy), uint8 (n, 32, 32, 3); or
+{"pictures": [...], "saliency": true} (application/json). An answer is a class a line (text/csv); a list of {"class",
+"probability"}, with "saliency", a PNG in base64, where it was asked for (application/json); or one picture's map alone
+(image/png).
+"""
+
+import base64
+import io
+import json
+from dataclasses import dataclass
+
+import network
+import numpy as np
+import pictures
+import torch
+from drawing import overlaid
+from learning import probabilities
+from PIL import Image, UnidentifiedImageError
+from saliency import full_gradient, gradients_of
+
+from toolkit.signature import signed
+
+torch.set_num_threads(1)  # one request is one picture: handing it to threads would cost more than it saves
+
+# A map is drawn so many times as large as the network's picture, to be looked at.
+ENLARGED = 8
+# Of a PNG or JPEG that somebody sends; larger ones would be unpacked into memory only to be made small.
+MOST_PIXELS = 16_000_000
+
+
+class RequestError(Exception):
+    """A request that can't be answered; the message says what would be."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Pictures, uint8 (n, 32, 32, 3), and whether their maps are asked for, too."""
+
+    pictures: np.ndarray
+    saliency: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was asked, the classes' names, how likely each is (n, classes), and how to get the maps."""
+
+    question: Question
+    classes: tuple
+    probabilities: np.ndarray
+    model: torch.nn.Module
+
+    def named(self):
+        """(class, probability) of each picture."""
+        return [(self.classes[of.argmax()], float(of.max())) for of in self.probabilities]
+
+    def maps(self):
+        """PNG files of the full gradients over the pictures."""
+        given = self.question.pictures
+        heats = full_gradient(gradients_of(self.model, pictures.tensor(given)))
+        return [_png(overlaid(*pair)) for pair in zip(given, heats, strict=True)]
+
+
+def model_fn(model_dir):
+    """The network and its architecture, from tensors and JSON: nothing that is loaded runs."""
+    return network.load(model_dir)
+
+
+def input_fn(body, content_type):
+    """A request -> a Question. Raises RequestError, or PicturesError for arrays of another kind or size."""
+    if content_type in ("image/png", "image/jpeg"):
+        return Question(_decoded(body)[None])
+    if content_type == "application/x-npy":
+        return Question(pictures.checked(_array(body), "the request"))
+    if content_type == "application/json":
+        return _of_json(body)
+    raise RequestError(
+        f"content type {content_type}: send image/png, image/jpeg, application/x-npy or application/json"
+    )
+
+
+def predict_fn(question, model):
+    """A Question -> an Answer."""
+    net, arch = model
+    return Answer(question, arch.classes, probabilities(net, question.pictures), net)
+
+
+@signed
+def output_fn(answer, accept):
+    """An Answer -> its text or its picture, with its type."""
+    if accept == "image/png":
+        if len(answer.probabilities) != 1:
+            raise RequestError(f"image/png is the map of one picture; {len(answer.probabilities)} were sent")
+        return answer.maps()[0], "image/png"
+    if accept == "application/json":
+        found = [{"class": name, "probability": round(share, 6)} for name, share in answer.named()]
+        if answer.question.saliency:
+            for entry, drawn in zip(found, answer.maps(), strict=True):
+                entry["saliency"] = base64.b64encode(drawn).decode()
+        return json.dumps(found), "application/json"
+    return "\n".join(name for name, _ in answer.named()), "text/csv"
+
+
+def _decoded(body):
+    """A PNG's or JPEG's pixels as the network takes them."""
+    try:
+        with Image.open(io.BytesIO(body), formats=("PNG", "JPEG")) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise RequestError(f"a picture of {image.width} x {image.height}; {MOST_PIXELS:,} pixels are the most")
+            small = image.convert("RGB").resize((network.SIZE, network.SIZE), Image.Resampling.BILINEAR)
+            return np.array(small)
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise RequestError(f"no PNG or JPEG can be read from these {len(body)} bytes: {error}") from error
+
+
+def _array(body):
+    try:
+        return np.load(io.BytesIO(body), allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise RequestError(f"no .npy array can be read from these {len(body)} bytes: {error}") from error
+
+
+def _of_json(body):
+    try:
+        asked = json.loads(body)
+    except ValueError as error:
+        raise RequestError(f"no JSON: {error}") from error
+    if not isinstance(asked, dict) or "pictures" not in asked or asked.keys() - {"pictures", "saliency"}:
+        raise RequestError('JSON is {"pictures": a list of 32 x 32 x 3 numbers, "saliency": false}')
+    if not isinstance(asked.get("saliency", False), bool):
+        raise RequestError(f"saliency is {asked['saliency']!r}; it is true or false")
+    try:
+        array = np.array(asked["pictures"], np.float32)
+    except (ValueError, TypeError) as error:
+        raise RequestError(f"pictures are no array of numbers: {error}") from error
+    return Question(pictures.checked(array, "the request"), asked.get("saliency", False))
+
+
+def _png(pixels):
+    image = Image.fromarray(pixels)
+    made = io.BytesIO()
+    image.resize((image.width * ENLARGED, image.height * ENLARGED), Image.Resampling.NEAREST).save(made, "PNG")
+    return made.getvalue()
