@@ -33,9 +33,9 @@ import yaml
 
 from bench import harness
 from bench.probe import IMAGE
-from infra.workflow.judging import saved
 from localaws.sagemaker.containers.images import Images
 from ratchet.spec import PipelineSpec
+from ratchet.spec.watching import saved
 
 # Which kinds of trainings, and from which seeds their numbers are drawn.
 SEEDS = {"fitted": (0, 1, 2), "unseen": (100, 101, 102)}

@@ -14,6 +14,7 @@
     record.json                                     the run's record
 
 Training jobs outside of a run have folders of the same kind below `tries/`: nothing that was tried is ever deployed.
+There, in `tries/<pipeline>/views/`, lies what views have drawn of finished trainings, too.
 Beside the runs lies the code of all deployments, `code/<pipeline>/<hash of its content>/sourcedir.tar.gz`: what a run
 was trained from stays as long as what it has left.
 
@@ -104,6 +105,11 @@ def run_folder(pipeline: str, run_id: str) -> str:
 def tries_folder(pipeline: str) -> str:
     """`tries/<pipeline>/`: all training jobs of a pipeline outside of its runs."""
     return f"{TRIES}{pipeline}/"
+
+
+def drawings_folder(pipeline: str) -> str:
+    """`tries/<pipeline>/views/`: what views have drawn of finished trainings, a folder a job."""
+    return f"{tries_folder(pipeline)}{VIEWS}/"
 
 
 def manifest(channel: str) -> str:

@@ -27,7 +27,9 @@ TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP = "train", "evaluate", "answer"
 # The transform jobs in which challenger and champion answer the held-out rows. A word longer than `evaluate` would
 # leave all pipelines less room for their own names.
 CHALLENGER_STEP, CHAMPION_STEP = "newcomer", "champion"
-STEPS = (TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP, CHALLENGER_STEP, CHAMPION_STEP)
+# Outside of runs: a view of what a run's training has saved.
+VIEW_STEP = "view"
+STEPS = (TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP, CHALLENGER_STEP, CHAMPION_STEP, VIEW_STEP)
 # The step whose job is a tuning job, with a name of another kind.
 TUNE_STEP = "tune"
 

@@ -34,6 +34,9 @@ EVERY = 100
 # The module of the model's folder in which a view's name is looked up first, and the function that it is.
 MODULE = "views"
 
+# The stack's output that names the role of the jobs that draw views of finished trainings.
+ROLE_OUTPUT = "ViewingRoleArn"
+
 MOST = 20
 # A name is a folder's and a file's.
 NAME_LENGTH = 64

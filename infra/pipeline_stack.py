@@ -9,6 +9,7 @@ from aws_cdk import Annotations, CfnOutput, Stack
 from constructs import Construct
 
 from contract.approvals import MANUAL, OUTPUT
+from contract.views import ROLE_OUTPUT
 from infra import framework_support, own_images
 from infra.constructs.account import account_of
 from infra.constructs.function import Function, Functions, functions_of
@@ -28,6 +29,7 @@ from infra.shared_stack import imported
 from infra.workflow.folder import write_tags
 from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import Image, Surroundings, values
+from infra.workflow.viewing import viewing
 from ratchet.spec import PipelineSpec
 from ratchet.spec.docker_context import docker_context
 from ratchet.spec.environments import Environment
@@ -71,6 +73,7 @@ class PipelineStack(Stack):
             machine=machine,
         )
         Triggers(self, "Triggers", at=at, queue=queue.queue, function=starts, machine=machine, last=lifecycle.resource)
+        _viewing(self, at)
         PipelineAlarms(self, "Alarms", at=at, machine=machine, dead_letters=queue.dead_letters)
         _outputs(self, at, machine, starts)
 
@@ -151,6 +154,15 @@ def _state_machine(stack: Stack, at: Surroundings, functions: Functions) -> Stat
     )
     called.grant_executions(at.executions(machine.name))
     return machine
+
+
+def _viewing(stack: Stack, at: Surroundings) -> None:
+    """Who draws views of finished trainings, where the pipeline has some. No run does, so the machine can't pass it."""
+    if not at.spec.views:
+        return
+    role = viewing(at)
+    arn = JobRoles(stack, "Views", [role]).arns[role.arn_name]
+    CfnOutput(stack, ROLE_OUTPUT, value=arn, description="Of the jobs that draw views afterwards: ratchet view")
 
 
 def _launcher(

@@ -32,6 +32,7 @@ _COMMANDS = {
     "logs": ("logs", "Print the logs of a run's jobs and functions."),
     "tune": ("tune", "Show tuning jobs: report (pages, pictures), status, list."),
     "report": ("write_report", "Write a run's report, one HTML page."),
+    "view": ("view", "Draw a view of what a run's training has saved, and fetch the pictures."),
     "invoke": ("invoke", "Send a file to a pipeline's endpoint."),
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from botocore.exceptions import ClientError
 
-from contract import causes, files, names, verdicts
+from contract import causes, files, names, outcomes, verdicts
 from contract.histories import Execution
 from contract.thresholds import CURVE, KEPT
 from contract.tuning import TUNING
@@ -27,11 +27,13 @@ from ratchet import (
     threshold_figures,
     tuned,
     tuning_figures,
+    views,
 )
 from ratchet.account import Account
 from ratchet.durations import duration
 from ratchet.runs import Run
 from ratchet.terminal import shown
+from ratchet.view_pages import section
 
 TEMPLATES = Path(__file__).parent / "templates"
 # A run on ten thousand objects is told by the first ones and their number.
@@ -54,6 +56,7 @@ class Sources:
     log: tuple[run_logs.Line, ...] = ()
     answers: Document = field(default_factory=dict)
     curve_points: tuple[curves.Point, ...] = ()
+    views: tuple[section.Kept, ...] = ()
 
 
 def gather(account: Account, run: Run) -> Sources:
@@ -61,6 +64,7 @@ def gather(account: Account, run: Run) -> Sources:
     execution, definition = _machine(account, run)
     bucket = account.shared()["ArtifactBucketName"]
     folder = files.run_folder(run.pipeline, run.run_id)
+    tensors = _tensors(account, bucket, run)
     identity = account.client("sts").get_caller_identity()
     return Sources(
         run=run,
@@ -72,7 +76,8 @@ def gather(account: Account, run: Run) -> Sources:
         objects=tuple(_objects(account, bucket, folder, run)),
         log=tuple(_log(account, run, execution)),
         answers=_answers(account, bucket, folder, run),
-        curve_points=curves.read(account, bucket, _shown_tensors(run)),
+        curve_points=curves.read(account, bucket, tensors),
+        views=section.gather(account, bucket, tensors),
     )
 
 
@@ -109,7 +114,14 @@ def _answers(account: Account, bucket: str, folder: str, run: Run) -> Document:
     return found if isinstance(found, dict) else {}
 
 
-def _shown_tensors(run: Run) -> str:
+def _tensors(account: Account, bucket: str, run: Run) -> str:
+    """The folder of the tensors whose losses and views are shown; of a run in progress that of its newest round."""
+    if run.outcome != outcomes.RUNNING:
+        return shown_tensors(run)
+    return views.folder_of(account, bucket, files.run_folder(run.pipeline, run.run_id) + files.TENSORS)
+
+
+def shown_tensors(run: Run) -> str:
     """The folder of the tensors whose losses are shown: the best trial's, or the shown round's."""
     best = (run.document.get(TUNING) or {}).get("best")
     if not best:
@@ -146,13 +158,13 @@ def _json(account: Account, bucket: str, key: str) -> Any:
         return None
 
 
-def write(sources: Sources, path: Path) -> None:
-    """Writes the page."""
+def write(sources: Sources, path: Path, cache: Path | None = None) -> None:
+    """Writes the page. cache: the folder in which the script of views is kept."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(sources), encoding="utf-8")
+    path.write_text(render(sources, cache), encoding="utf-8")
 
 
-def render(sources: Sources) -> str:
+def render(sources: Sources, cache: Path | None = None) -> str:
     """The page, as HTML."""
     run = sources.run
     execution = sources.execution.blaming(*run.wrong) if run.wrong else sources.execution
@@ -166,6 +178,7 @@ def render(sources: Sources) -> str:
         answers=answers.figures(sources.answers),
         threshold=threshold_figures.figure(run.evaluation.get(KEPT) or {}, sources.answers.get(CURVE) or {}),
         curves=curves.charts(sources.curve_points, _found_issues(run)),
+        views=section.section(sources.views, run.started_at, cache),
         other_metrics=_other_metrics(run),
         trials=tuned.trials(run.document),
         tuning=tuning_figures.figure(run.document),

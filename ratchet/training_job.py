@@ -53,7 +53,7 @@ def request(  # noqa: PLR0913 - all that a job outside of a run depends on
     ours = {
         "InputDataConfig": _channels(asked, spec, bucket),
         "HyperParameters": _containers_own(asked, spec),
-        "ResourceConfig": {**asked["ResourceConfig"], "InstanceType": _first_type(asked)},
+        "ResourceConfig": {**asked["ResourceConfig"], "InstanceType": _type(asked)},
     }
     filled: Document = _filled({**asked, **ours}, run_id)
     found: Document = _moved(filled, files.runs_folder(spec.name), files.tries_folder(spec.name))
@@ -72,13 +72,16 @@ def _containers_own(asked: Document, spec: PipelineSpec) -> dict[str, str]:
     expression over what runs know."""
     if spec.is_own_container:
         return {}
-    launcher = launched_by(spec.train.distribution, _first_type(asked))
+    launcher = launched_by(spec.train.distribution, _type(asked))
     return {"sagemaker_program": files.TRAINING_SCRIPT, "sagemaker_job_name": asked["TrainingJobName"], **launcher}
 
 
-def _first_type(asked: Document) -> str:
-    """The instance type; of those that a run tries in their order, the first."""
-    told = asked["ResourceConfig"]["InstanceType"]
+def _type(asked: Document) -> str:
+    return first_type(asked["ResourceConfig"]["InstanceType"])
+
+
+def first_type(told: str) -> str:
+    """A request's instance type; of those that a run tries in their order, the first."""
     expression = _EXPRESSION.fullmatch(told)
     return str(expression[1].split("'")[1] if expression else told)
 

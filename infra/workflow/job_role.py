@@ -12,6 +12,8 @@ from ratchet.spec.environments import Vpc
 TRAINING, PROCESSING, HOSTING = "Training", "Processing", "Hosting"
 # Of models that answer held-out rows in transform jobs, before anybody knows how good they are.
 ANSWERING = "Answering"
+# Of views of what trainings have saved, which a person asks for.
+VIEWING = "Viewing"
 TRAINING_LOGS, PROCESSING_LOGS = "/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs"
 
 _OBJECTS_ARE_NAMED_LATER = "What lies under a channel's prefix is the data's own names."
@@ -22,7 +24,7 @@ _STREAMS_ARE_NAMED_LATER = (
 
 @dataclass(frozen=True, kw_only=True)
 class JobRole:
-    """A role by what it is for: Training, Processing, Hosting or Answering.
+    """A role by what it is for: Training, Processing, Hosting, Answering or Viewing.
 
     of_a_run: its grants are about the run that its tag names, which the machine writes (see `workflow.folder`).
     """

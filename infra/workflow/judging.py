@@ -1,4 +1,5 @@
-"""The judge of a training job while it runs: nobody, the open rules beside the script, or SageMaker Debugger."""
+"""Who watches a training job while it runs: the probe that saves, the views that are drawn of it, and a judge: nobody,
+the open rules beside the script, or SageMaker Debugger."""
 
 from __future__ import annotations
 
@@ -14,14 +15,7 @@ from infra.workflow.job_role import PROCESSING_LOGS, pull, write_log
 from infra.workflow.requests import Document
 from infra.workflow.surroundings import Image, Surroundings
 from infra.workflow.way import Way
-from ratchet.spec import PipelineSpec, managed_rules
-from ratchet.spec.rules import brings
-
-# Longest `{"output":"s3://<bucket of 63>/runs/<pipeline of 32>/<run id of 20>/train/tensors/round-99/"`, rounded up:
-# only when the stack is deployed is the bucket's name known, so it can't be measured here.
-OUTPUT_LENGTH = 182
-# What the probe saves unless it is told which collections, besides what it always saves; as Debugger's default.
-USUAL = ("weights", "biases", "gradients")
+from ratchet.spec import PipelineSpec, managed_rules, watching
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +38,13 @@ def judging(at: Surroundings, way: Way) -> Judging:
         return _by_debugger(at, way, at.rules_image)
     if at.spec.is_own_container:
         return Judging(environment={})
-    probe = _probe(at.spec, way.folder(at, files.TENSORS))
+    probe = _probe(at.spec, way.folder(at, files.TENSORS), drawn=way.draws)
+    watched = {**probe, **(watching.views(at.spec) if way.draws else {})}
     if not at.spec.rules:
-        return Judging(environment=probe)
+        return Judging(environment=watched)
     own_word = composed(way.uri(at, files.verdicts(way.job_name(at))))
     return Judging(
-        environment={**probe, **_rules(at.spec, variables.RULES), variables.VERDICTS: own_word},
+        environment={**watched, **watching.rules(at.spec, variables.RULES), variables.VERDICTS: own_word},
         may_stop=True,
         job_grants=_say_verdicts(at),
     )
@@ -59,7 +54,7 @@ def _by_debugger(at: Surroundings, way: Way, image: Image) -> Judging:
     """SageMaker evaluates the rules in processing jobs, with the training job's role; their verdicts are the training
     job's to tell. Its hook's configuration is the probe's, too."""
     return Judging(
-        environment=_rules(at.spec, variables.MANAGED_RULES),
+        environment=dict(watching.rules(at.spec, variables.MANAGED_RULES)),
         request=_debugger(at.spec, image.uri, composed(way.folder(at, files.DEBUGGER))),
         may_stop=True,
         job_grants=[*pull(image), write_log(at, PROCESSING_LOGS)],
@@ -128,41 +123,8 @@ def rules_spoke() -> dict[str, Any]:
     }
 
 
-def _probe(spec: PipelineSpec, tensors: str) -> Document:
+def _probe(spec: PipelineSpec, tensors: str, *, drawn: bool) -> Document:
     """`{"output": S3 URI, "collections"?}`, of which only the URI is the run's own."""
-    collections = saved(spec)
-    rest = f',"collections":{variables.compact(collections)}}}' if collections else "}"
-    first = variables.VALUE_LENGTH - OUTPUT_LENGTH
-    pieces = variables.pieces(variables.PROBE, rest, first)
+    pieces = watching.probe(spec, drawn=drawn)
     output = sentence(f'{{"output":"{tensors}/"')
     return {**pieces, variables.PROBE: expression(f"{output} & {quoted(pieces[variables.PROBE])}")}
-
-
-def saved(spec: PipelineSpec) -> Document:
-    """The probe's collections: the spec's, and those that its rules bring; none means the probe's own defaults."""
-    said: Document = spec.probe.model_dump(mode="json", exclude_unset=True).get("collections", {})
-    brought: Document = {}
-    for rule in spec.rules:
-        for name, how in brings(rule).items():
-            # Two rules may want one collection: in both modes if one of them does.
-            both = name in brought and "modes" not in brought[name]
-            brought[name] = {key: value for key, value in how.items() if not (both and key == "modes")}
-    if not brought:
-        return said
-    # The probe saves its defaults only where it is told nothing.
-    usual: Document = {} if said else {name: {} for name in USUAL}
-    return {**usual, **brought, **said}
-
-
-def _rules(spec: PipelineSpec, name: str) -> Document:
-    """The rules as the job, the stopper and the recorder read them (contract.environment.rules)."""
-    rules: list[dict[str, Any]] = [
-        {
-            "rule": rule.rule,
-            "name": rule.configuration_name,
-            "parameters": dict(rule.parameters),
-            "action": rule.action,
-        }
-        for rule in spec.rules
-    ]
-    return dict(variables.pieces(name, variables.compact(rules)))

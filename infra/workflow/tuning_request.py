@@ -59,6 +59,12 @@ class Trials(Way):
         return f"s3://{ARTIFACT_BUCKET}/{files.run_folder(at.pipeline, environment.OWN_RUN)}{name}"
 
 
+def trials(then: str = "") -> Trials:
+    """The trials of a tuning job, whose best goes on to `then`. No views are drawn of them: they would take a share of
+    each of many jobs, and of SageMaker's 48 variables of a trial."""
+    return Trials(completed=then, draws=False)
+
+
 def tuning_job(at: Surroundings, tune: Tune, trials: Trials, role: str) -> Document | str:
     """CreateHyperParameterTuningJob; with parents where the plan has some.
 

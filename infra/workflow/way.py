@@ -26,6 +26,7 @@ class Way:
         completed: the state after a job that has done its work.
         goes_on: the ways in which a run goes on though a rule has stopped its job.
         round_: what ends a job's name and its folders'; any_round: the same as IAM's patterns.
+        draws: whether the views are drawn of its jobs.
         channels: the job's channels, made from those of the data.
         hyperparameters: the job's, made from the spec's.
         variables: what the run keeps besides, and tells the recorder.
@@ -41,6 +42,7 @@ class Way:
     goes_on: Sequence[State] = ()
     round_: str | None = None
     any_round: Sequence[str | None] = (None,)
+    draws: bool = True
     channels: Callable[[list[Document]], list[Document] | str] = list
     hyperparameters: Callable[[Document], Document | str] = dict
     variables: Mapping[str, Any] = field(default_factory=dict)

@@ -24,7 +24,7 @@ def report(context: Context, run: str, show: bool, output: Path | None) -> Answe
 
     found = RunTable(context.account).find(context.pipelines(), run)
     path = output or context.project.reports / f"{found.pipeline}-{found.run_id}.html"
-    reports.write(reports.gather(context.account, found), path)
+    reports.write(reports.gather(context.account, found), path, context.project.home)
     if show:
         webbrowser.open(path.resolve().as_uri())
     return Answer({"run_id": found.run_id, "outcome": found.outcome, "report": str(path)}, escape(str(path)))

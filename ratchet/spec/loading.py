@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from contract import files
 from contract.held_out import READER
@@ -23,6 +24,9 @@ from ratchet.spec.rules import check_custom_rule
 from ratchet.spec.serving import check_scripts
 from ratchet.spec.train_hosts import check_image, check_script
 from ratchet.spec.train_spot import check_checkpoints
+from ratchet.spec.views import check_script as check_probe
+from ratchet.spec.views import check_view
+from ratchet.spec.watching import check_variables
 from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
 
 
@@ -118,8 +122,24 @@ def _check_folder(spec: PipelineSpec) -> None:
         wrong = check_custom_rule(rule, folder) if rule.is_custom else None
         if wrong:
             raise spec.error(f"rules.{index}.rule", wrong)
+    _check_views(spec)
     _check_chain(spec)
     _check_gate(spec)
+
+
+def _check_views(spec: PipelineSpec) -> None:
+    """Raises SpecError for a view that the folder lacks or that takes other parameters, and for a script without a
+    probe; and for more of them than a job's variables hold."""
+    if spec.views and (wrong := check_probe(spec.folder, files.TRAINING_SCRIPT)):
+        raise spec.error("views", wrong)
+    for index, view in enumerate(spec.views):
+        try:
+            check_view(view, spec.folder)
+        except PydanticCustomError as error:
+            told = error.context or {}
+            raise spec.error(".".join(map(str, ("views", index, *told["at"]))), told["message"]) from error
+    if too_many := check_variables(spec):
+        raise spec.error("views" if spec.views else "rules", too_many)
 
 
 def _check_dockerfile(spec: PipelineSpec) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ratchet.spec.errors import nearest
@@ -34,6 +34,13 @@ def check_class(dotted: str, folder: Path) -> str | None:
 
 def check_metric(dotted: str, folder: Path) -> str | None:
     """The end of a sentence about a function that isn't there or can't be called as a metric is; None where it can."""
+    found = find_function(dotted, folder)
+    return found if found is None or isinstance(found, str) else _uncallable(dotted, found)
+
+
+def find_function(dotted: str, folder: Path) -> Function | str | None:
+    """A function of the folder's, or the end of a sentence where it isn't there; None for one that is imported, or made
+    by a call: what it takes is known when it is called."""
     first = dotted.partition(".")[0]
     if first in sys.stdlib_module_names:
         return f"is {dotted!r}, but {first} is a module of Python's own; give yours another name"
@@ -44,33 +51,51 @@ def check_metric(dotted: str, folder: Path) -> str | None:
     statements = list(_statements(found.body))
     functions = {node.name: node for node in statements if isinstance(node, Function)}
     if name in functions:
-        return _uncallable(dotted, functions[name])
-    # Imported, or made by a call: what it takes is known when it is called.
+        return functions[name]
     return None if {name, "*"} & _assigned(statements) else _missing(dotted, "function", list(functions))
 
 
-def _path(dotted: str) -> Path:
+def names_of(file: str, folder: Path) -> Mapping[str, Function | None] | str:
+    """What a file of the folder defines as functions, and (None) what else it imports or assigns ("*": all that another
+    module has); nothing without that file; the end of a sentence where it can't be read."""
+    if not (folder / file).is_file():
+        return {}
+    found = _parsed(file, folder)
+    if isinstance(found, str):
+        return found
+    statements = list(_statements(found.body))
+    functions = {node.name: node for node in statements if isinstance(node, Function)}
+    return {**dict.fromkeys(_assigned(statements)), **functions}
+
+
+def path_of(dotted: str) -> Path:
+    """The file in which a module's function or class is, below the folder."""
     return Path(*dotted.split(".")[:-1]).with_suffix(".py")
 
 
 def _module(dotted: str, folder: Path) -> ast.Module | str:
-    path = _path(dotted)
+    path = path_of(dotted)
     if not (folder / path).is_file():
         return f"is {dotted!r}, but there is no {path} in {folder}"
+    found = _parsed(str(path), folder)
+    return f"is {dotted!r}, but {found}" if isinstance(found, str) else found
+
+
+def _parsed(file: str, folder: Path) -> ast.Module | str:
     try:
-        return ast.parse((folder / path).read_text(encoding="utf-8"))
+        return ast.parse((folder / file).read_text(encoding="utf-8"), filename=file)
     except (SyntaxError, ValueError) as error:
-        return f"is {dotted!r}, but {path} can't be read: {error}"
+        return f"{file} can't be read: {error}"
 
 
 def _missing(dotted: str, kind: str, there: list[str]) -> str:
     name = dotted.rpartition(".")[2]
     known = nearest(name, there) if there else ""
-    return f"is {dotted!r}, but {_path(dotted)} has no {kind} {name}{known}"
+    return f"is {dotted!r}, but {path_of(dotted)} has no {kind} {name}{known}"
 
 
 def _uncallable(dotted: str, function: Function) -> str | None:
-    where = f"is {dotted!r}, but {_path(dotted)}:{function.lineno}"
+    where = f"is {dotted!r}, but {path_of(dotted)}:{function.lineno}"
     if isinstance(function, ast.AsyncFunctionDef):
         return f"{where} is async; a metric is a plain function of truths and answers"
     if function.decorator_list:

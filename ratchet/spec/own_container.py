@@ -43,6 +43,8 @@ def _refused(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
         yield "rules_service", "is sagemaker, whose hook runs in SageMaker's framework containers"
     if spec.rules:
         yield "rules.0", "is judged by Ratchet's toolkit beside your training"
+    if spec.views:
+        yield "views.0", "is drawn by Ratchet's toolkit beside your training"
     if spec.rules_then == "evaluate":
         yield "rules_then", "is what becomes of a training that a rule has stopped"
     if spec.serving.threshold is not None:

@@ -33,6 +33,7 @@ from ratchet.spec.train import Train
 from ratchet.spec.train_hosts import check_hosts
 from ratchet.spec.triggers import Triggers
 from ratchet.spec.tune import Tune, check_tune
+from ratchet.spec.views import View, check_views
 from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
 
 
@@ -61,6 +62,7 @@ class PipelineSpec(Model):
         Literal["open", "sagemaker"],
         Field(description="Who judges: Ratchet's own rules, or the managed SageMaker Debugger"),
     ] = "open"
+    views: Annotated[Sequence[View], Field(description="Which pictures of a training are drawn while it runs")] = ()
     rounds: Annotated[Rounds | None, Field(description="Training again and again, from the last model")] = None
     tune: Annotated[Tune | None, Field(description="Tuning of hyperparameters, and when a run does it")] = None
     evaluate: Evaluate = Evaluate()
@@ -83,6 +85,7 @@ class PipelineSpec(Model):
         check_hosts(name, self.train.instance_count, self.train.distribution, self.data)
         check_containers(self.deploy.batch, self.serving_frameworks)
         check_rules(self.rules)
+        check_views(self.views, managed_rules=self.rules_service == "sagemaker")
         if self.rules_service == "sagemaker":
             framework = self.framework
             name, version = (framework.name, framework.version) if framework else (None, None)

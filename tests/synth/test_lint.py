@@ -49,6 +49,7 @@ def test_every_part_is_clean(root: Path, is_clean: Verdict, capsys: pytest.Captu
         approval="manual",
         deploy={"instance": "ml.m5.large", "autoscale": {"max": 4, "invocations_per_instance": 1000}},
     )
+    write_pipeline(root / "training_code", name="viewed", views=[{"view": "losses"}])
     vpc = {"subnets": ["subnet-0a1b"], "security_groups": ["sg-0e3f"]}
     assert is_clean(settings("prod", vpc=vpc, permissions_boundary="team-boundary"), root), capsys.readouterr().err
 

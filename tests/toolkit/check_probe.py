@@ -163,6 +163,16 @@ class What(Case):
         trial = self.saved(5, tensors=False, mine={"include": ["^conv"], "interval": 2})
         self.assertEqual((trial.steps("conv/x"), trial.names(collection="mine")), ([0, 2, 4], ["conv/x"]))
 
+    def test_a_further_collection_of_the_same_tensors_has_its_own_steps_and_numbers(self):
+        trial = self.saved(7, **{"tensors": {"interval": 3}, "tensors:norms": {"interval": 2, "reductions": ["norm"]}})
+        saved = {step: trial.record("conv/x", step).collections for step in trial.steps("conv/x")}
+        both = ("tensors", "tensors:norms")
+        self.assertEqual(saved, {0: both, 2: both[1:], 3: both[:1], 4: both[1:], 6: both})
+        self.assertEqual((trial.reductions("conv/x"), trial.names(collection="tensors")), (["norm"], ["conv/x"]))
+        self.assertIn("only norm are saved", self.not_saved("conv/x", 2))
+        self.setUp()
+        self.assertEqual(self.saved(tensors=False, **{"tensors:mine": {}}).names(collection="tensors"), ["conv/x"])
+
     def test_every_mistake_in_a_configuration_is_named(self):
         mistakes = {
             "{": "not JSON",

@@ -28,6 +28,8 @@ CONSTRUCTS = (ROOT / "infra" / "constructs", ROOT / "infra" / "pipeline_stack.py
 
 # SageMaker's own words for statuses, by which its documents are read everywhere.
 AWS_WORDS = {"InProgress", "Stopping", "IssuesFound", "NoIssuesFound", "Error", "Stopped", "Failed", "Running"}
+# The endings of files that everybody writes.
+AWS_WORDS |= {".png", ".svg"}
 AWS_WORDS |= {"FAILED", "TrainingJobStatus", "ProcessingJobStatus", "MaxRuntimeExceeded", "MaxWaitTimeExceeded"}
 
 

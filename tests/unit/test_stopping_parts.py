@@ -15,6 +15,7 @@ from contract import environment as variables
 from contract import files
 from infra.workflow import judging
 from localaws.states.errors import StatesError
+from ratchet.spec import watching
 
 JOB_NAME = f"digits-forest-{RUN_ID}-train"
 TRAINING_CODE = Path(__file__).parents[2] / "training_code"
@@ -235,7 +236,7 @@ def test_what_is_longer_than_a_variable_goes_on_in_the_next(tmp_path: Path) -> N
 def test_the_first_part_leaves_room_for_the_longest_names() -> None:
     folder = files.run_folder("p" * 32, RUN_ID) + files.of_round(files.TENSORS, 100)
     longest = f"s3://{'b' * 63}/{folder}/"
-    assert len(f'{{"output":"{longest}"') <= judging.OUTPUT_LENGTH
+    assert len(f'{{"output":"{longest}"') <= watching.OUTPUT_LENGTH
 
 
 def test_without_rules_nothing_of_them_is_in_the_machine(tmp_path: Path) -> None:

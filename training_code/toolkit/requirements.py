@@ -1,4 +1,4 @@
-"""A model's requirements.txt in the evaluation job.
+"""A model's requirements.txt in a processing job: the evaluation's, or that of views.
 
 SageMaker's framework containers install it when they train and when they serve (SageMaker Python SDK, "Using
 third-party libraries"); a processing job runs in the same image, but not through its toolkit, and installs nothing.
@@ -19,12 +19,15 @@ from toolkit.errors import ToolkitError
 REASON_LENGTH = 300
 
 
-def install(file: Path, into: Path) -> None:
+def install(file: Path, into: Path, what: str = "the evaluation") -> None:
     """Installs a requirements.txt into a folder, from which this process and its children import from now on.
 
     A folder of its own, since the image may be read-only. pip takes no notice there of what is installed already, and
     would bring the newest NumPy beside libraries that were compiled for the image's: so the image's versions hold,
     unless the requirements ask for others.
+
+    Args:
+        what: for what, as the error says it.
 
     Raises:
         ToolkitError: pip can't install it; with the reason that it gives.
@@ -37,7 +40,7 @@ def install(file: Path, into: Path) -> None:
         if done.returncode:
             done = _pip(*wanted, cwd=file.parent)
     if done.returncode:
-        raise ToolkitError(f"{file.name} can't be installed for the evaluation: {_reason(done.stderr)}")
+        raise ToolkitError(f"{file.name} can't be installed for {what}: {_reason(done.stderr)}")
     sys.path.insert(1, str(into))  # after the model's own code
     os.environ["PYTHONPATH"] = str(into)
 

@@ -6,6 +6,7 @@ Models of an image of one's own have answered before (steps/ask.py); then the jo
 from __future__ import annotations
 
 from contract import evaluations, files, held_out, names, thresholds
+from contract.code_archive import INPUTS, OUTPUT, program
 from contract.states import EVALUATE
 from infra.workflow.conditions import exists
 from infra.workflow.expressions import RUN_ID, composed, expression, lengthened, members, results
@@ -22,18 +23,7 @@ from infra.workflow.surroundings import IMAGE_URI, JUDGING_IMAGE_URI, KEY_ARN, S
 OPEN = "OpenEvaluation"
 
 VOLUME_GIB = 30
-INPUTS = "/opt/ml/processing/input"
-OUTPUT = "/opt/ml/processing/output"
-
-# As SageMaker's own framework processors do: the code arrives as an archive. An entry point's element has at most 256
-# characters (API reference, AppSpecification), and no braces after a dollar: CloudFormation would read those as a
-# substitution. Python itself unpacks it: an AWS that keeps an interpreter warm needn't start one.
-SCRIPT = (
-    "import os,runpy,shutil,sys,tempfile as t;os.chdir(t.mkdtemp());"
-    f'd=os.getenv("SAGEMAKER_BASE_DIR","/opt/ml")+"/processing/input/{files.CODE_INPUT}/";'
-    'shutil.unpack_archive(d+os.listdir(d)[0],".","gztar");'
-    f'p=sys.argv[0]="{files.TOOLKIT}/evaluate.py";runpy.run_path(p,None,"__main__")'
-)
+SCRIPT = program(f"{files.TOOLKIT}/evaluate.py")
 
 # Neither judge nor models call AWS: whoever had the job's credentials could read the held-out data (AWS SDKs and Tools
 # Reference Guide, "Container credential provider"; "AWS access keys").

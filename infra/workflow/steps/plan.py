@@ -86,6 +86,8 @@ def spec_hash(spec: PipelineSpec) -> str:
         del document["gate"][thresholds.FLOORS]
     if spec.tune is None:
         del document["tune"]
+    if not spec.views:
+        del document["views"]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 

@@ -24,7 +24,7 @@ from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.run_grants import find_models, read_from_runs, write_runs
 from infra.workflow.step import Step, variables
 from infra.workflow.surroundings import Surroundings, placeholder
-from infra.workflow.tuning_request import Trials, better, definition, objective, tuning_job
+from infra.workflow.tuning_request import better, definition, objective, trials, tuning_job
 from infra.workflow.way import Way
 from ratchet.spec.tune import MAX_JOBS, Tune
 from ratchet.spec.tune_ranges import parameter_ranges
@@ -77,7 +77,7 @@ def _tune(at: Surroundings, tune: Tune, *, then: str) -> Step:
         **taking_instances(
             TUNE,
             "sagemaker:createHyperParameterTuningJob.sync",
-            tuning_job(at, tune, Trials(completed=then), _ROLE),
+            tuning_job(at, tune, trials(then), _ROLE),
             then=_JUDGE,
             patience=at.spec.train.wait_for_instance,
             timeout=_longest(at, tune),
@@ -125,7 +125,7 @@ def _longest(at: Surroundings, tune: Tune) -> int:
 
 def _told_to_plan(at: Surroundings, tune: Tune) -> Document:
     """How to decide whether the run tunes, and what another tuning job must be like to be a parent."""
-    one = definition(at, Trials(completed=""), _ROLE)
+    one = definition(at, trials(), _ROLE)
     return {
         "environment": at.environment,
         "first_run": tune.first_run,
@@ -174,7 +174,7 @@ def _judge(at: Surroundings) -> RunFunction:
         variables={functions.ARTIFACT_BUCKET: at.shared.artifact_bucket},
         grants=[
             Grant(actions=[_DESCRIBE, _LIST], resources=_own_jobs(at)),
-            Grant(actions=["sagemaker:DescribeTrainingJob"], resources=Trials(completed="").job_arns(at)),
+            Grant(actions=["sagemaker:DescribeTrainingJob"], resources=trials().job_arns(at)),
             *(read_from_runs(at, *verdicts) if verdicts else [find_models(at)]),
             write_runs(at, files.TRIALS),
             use_key(at.account, at.shared.key_arn, "s3"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from toolkit.probe import layers
-from toolkit.probe.settings import BUILT_IN, Collection, Settings
+from toolkit.probe.settings import Collection, Settings, kinds_of
 
 
 class Catalogue:
@@ -53,7 +53,7 @@ class Catalogue:
 
     def that_may_hold(self, kind: str) -> frozenset[str]:
         """The collections that tensors of a kind can belong to, for those whose names aren't known beforehand."""
-        return frozenset(c.name for c in self._settings.collections if kind in BUILT_IN.get(c.name, {kind}))
+        return frozenset(c.name for c in self._settings.collections if kind in (kinds_of(c.name) or {kind}))
 
     def are_sparse(self, collections: frozenset[str]) -> bool:
         """Whether nobody asked for any of the collections."""

@@ -1,18 +1,42 @@
-"""The job's processes beside the probe's own: its rank among them, and the rules' process, which judges."""
+"""The job's processes beside the probe's own: its rank among them; the rules' process, which judges; the views', which
+draws."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from contract.environment import RULES, TENSORS
+from contract.environment import RULES, TENSORS, VIEWS
+from contract.views import LAST_PICTURES_SECONDS
 from toolkit.probe.problems import Problems
 
-# For the rules' last verdicts, after the end marker.
+# For the rules' last verdicts, after the end marker; and for the last pictures, with what it takes to write them.
 VERDICT_SECONDS = 60.0
+PICTURE_SECONDS = LAST_PICTURES_SECONDS + 3.0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A process that runs beside the training, as `python -m toolkit.<name>`, where its variable is set.
+
+    last: what it gives when the training has ended, for which it has so many seconds; then it gets a signal.
+    """
+
+    name: str
+    variable: str
+    last: str
+    seconds: float
+    signal: int
+
+
+_RULES = Kind("rules", RULES, "verdicts", VERDICT_SECONDS, signal.SIGTERM)
+# It ends by itself well before, and SIGTERM would ask it for its last pictures again.
+_VIEWS = Kind("views", VIEWS, "pictures", PICTURE_SECONDS, signal.SIGKILL)
 
 
 def rank(variables: Mapping[str, str]) -> int:
@@ -26,35 +50,52 @@ def rank(variables: Mapping[str, str]) -> int:
 
 
 class Companion:
-    """The rules' process."""
+    """A process beside the training: the rules' or the views'."""
 
-    def __init__(self, process: subprocess.Popen[bytes], problems: Problems) -> None:
-        self._process, self._problems = process, problems
+    def __init__(self, process: subprocess.Popen[bytes], kind: Kind, problems: Problems) -> None:
+        self._process, self._kind, self._problems = process, kind, problems
 
     def wait(self) -> None:
-        """Waits until the rules have said their last verdicts; for a minute at most."""
+        """Waits until it has said its last, as it does once the end marker is there; for as long as its kind may."""
+        kind = self._kind
         try:
-            status = self._process.wait(VERDICT_SECONDS)
+            status = self._process.wait(kind.seconds)
         except subprocess.TimeoutExpired:
-            self._problems.warn("rules", f"the rules gave no last verdicts within {VERDICT_SECONDS:g} s and are ended")
-            self._process.terminate()
+            said = f"the {kind.name} gave no last {kind.last} within {kind.seconds:g} s and are ended"
+            self._problems.warn(kind.name, said)
+            self._process.send_signal(kind.signal)
             return
         if status != 0:
-            self._problems.warn("rules", f"the rules' process ended with exit code {status}")
+            self._problems.warn(kind.name, f"the {kind.name}' process ended with exit code {status}")
 
 
 def start_rules(directory: Path, problems: Problems) -> Companion | None:
     """Starts `python -m toolkit.rules` on this folder; None where the job has no rules."""
-    if not os.environ.get(RULES, "").strip().strip("[]{} "):
+    return _start(_RULES, directory, problems)
+
+
+def start_views(directory: Path, problems: Problems) -> Companion | None:
+    """Starts `python -m toolkit.views` on this folder; None where the job has no views."""
+    return _start(_VIEWS, directory, problems, "--code", str(_code()))
+
+
+def _start(kind: Kind, directory: Path, problems: Problems, *more: str) -> Companion | None:
+    if not os.environ.get(kind.variable, "").strip().strip("[]{} "):
         return None
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH", ""))))
-    command = [sys.executable, "-m", "toolkit.rules", "--trainer", str(os.getpid())]
+    command = [sys.executable, "-m", f"toolkit.{kind.name}", "--trainer", str(os.getpid()), *more]
     variables = {**os.environ, TENSORS: str(directory), "PYTHONPATH": path}
     try:
         # Of their own session: what stops the training must not stop those who say why.
         process = subprocess.Popen(command, env=variables, start_new_session=True)
     except OSError as error:
-        problems.caught("starting the rules", error)
+        problems.caught(f"starting the {kind.name}", error)
         return None
-    return Companion(process, problems)
+    return Companion(process, kind, problems)
+
+
+def _code() -> Path:
+    """The model's folder: the training script's."""
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    return Path(script).resolve().parent if script else Path.cwd()

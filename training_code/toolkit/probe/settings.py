@@ -45,12 +45,19 @@ BUILT_IN: Mapping[str, frozenset[str]] = {
     "importances": frozenset({layout.IMPORTANCE}),
     "trees": frozenset({layout.TREE}),
 }
+# A further collection of the same tensors, with steps and numbers of its own: `gradients:norms`.
+FURTHER = ":"
 # Kept at every step unless configured otherwise: numbers cost nothing, and what a script saves by hand is meant.
 _EVERY_STEP = ("losses", "scalars", "tensors", "images", "metrics", "importances", "trees")
 # Of those, what costs something at each step; a watcher saves it less often unless it is asked for.
 _SPARSE = ("importances", "trees")
 # Beside those unless others are configured; as Debugger's.
 _DEFAULT = ("weights", "biases", "gradients")
+
+
+def kinds_of(collection: str) -> frozenset[str] | None:
+    """The kinds of tensors that a built-in collection has, or a further one of the same; None for one by names."""
+    return BUILT_IN.get(collection.partition(FURTHER)[0])
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class Collection:
 
     def holds(self, name: str, kind: str, layer: str | None = None) -> bool:
         """Whether a tensor belongs to it. layer: the type of the layer whose input or output it is."""
-        kinds = BUILT_IN.get(self.name)
+        kinds = kinds_of(self.name)
         if kinds is not None and kind not in kinds:
             return False
         names = layers.names_of(name, layer)
@@ -193,7 +200,7 @@ def _collection(name: str, document: Mapping[str, Any]) -> Collection:
     known = ("include", "interval", "start", "end", "steps", "modes", "reductions", "values")
     fields = _fields(document, where, known)
     include = tuple(map(str, _listed(fields.get("include"))))
-    if not include and name not in BUILT_IN:
+    if not include and kinds_of(name) is None:
         raise ProbeError(f"{where}: include is missing; only these need none: {', '.join(BUILT_IN)}")
     for pattern in include:
         _check_pattern(where, pattern)

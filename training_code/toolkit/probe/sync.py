@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,10 @@ LOOK_SECONDS = 0.05
 
 
 class Sync:
-    """Copies every `seconds` whatever is new or has grown; the index after what it names.
+    """Copies every `seconds` whatever is new or has grown; the index and the views' documents after what they name.
 
     Processes that share the folder (one on each GPU) copy each what its own rank has written, and the first one the
-    rules' files.
+    rules' files and the views'.
     """
 
     def __init__(self, directory: Path, output: str, seconds: float, problems: Problems, rank: int = 0) -> None:
@@ -81,18 +82,29 @@ class Sync:
     def copy(self) -> None:
         """Copies what differs from the last time: whole tensors, the index that names them, the rest. Raises boto3's
         errors."""
-        # Read before the tensors are listed, so that what the copied index names is copied too.
-        written = sorted((self._directory / layout.INDEX).glob("*.jsonl"))
-        indexes = {path: path.read_bytes() for path in written if self._is_ours(path)}
-        files_ = [path for path in self._files() if path not in indexes]
+        # Read before tensors and pictures are listed, so that what the copied index or document names is copied too.
+        indexes = self._read(layout.INDEX, "*.jsonl")
+        documents = self._read(files.VIEWS, "*.json")
+        files_ = [path for path in self._files() if path not in indexes and path not in documents]
         for path in files_:
             if self._folder(path) == layout.TENSORS:
                 self._copy_file(path)
         for path, content in indexes.items():
             self._put(path, content[: content.rfind(b"\n") + 1])
+        for path in files_:
+            if self._folder(path) != layout.END:
+                self._copy_file(path)
+        for path, content in documents.items():
+            self._put(path, content)
         # A job that has ended has nothing to come.
-        for path in sorted(files_, key=lambda path: self._folder(path) == layout.END):
-            self._copy_file(path)
+        for path in files_:
+            if self._folder(path) == layout.END:
+                self._copy_file(path)
+
+    def _read(self, folder: str, pattern: str) -> dict[Path, bytes]:
+        """The files of a folder that are ours, as they are now."""
+        written = sorted((self._directory / folder).glob(pattern))
+        return {path: path.read_bytes() for path in written if self._is_ours(path)}
 
     def _files(self) -> Iterator[Path]:
         found = self._directory.rglob("*")
@@ -119,7 +131,7 @@ class Sync:
             self._copied[key] = state
 
     def _put(self, path: Path, content: bytes) -> None:
-        state, key = (len(content), 0), self._key(path)
+        state, key = (len(content), zlib.crc32(content)), self._key(path)
         if self._copied.get(key) != state:
             self._s3().put_object(Bucket=self._bucket, Key=key, Body=content)
             self._copied[key] = state

@@ -13,7 +13,7 @@ from toolkit.probe import layout, tensor_files
 from toolkit.probe.errors import NotSavedError, ProbeError
 from toolkit.probe.explanations import Known, Question, why_not
 from toolkit.probe.layout import TRAIN, Record, mode_of, rank_of
-from toolkit.probe.settings import REDUCTIONS
+from toolkit.probe.settings import FURTHER, REDUCTIONS
 from toolkit.probe.stores import store
 
 if TYPE_CHECKING:
@@ -90,11 +90,18 @@ class Trial:
     # What there is
 
     def names(self, regex: str | None = None, collection: str | None = None, kind: str | None = None) -> list[str]:
-        """Names of the tensors saved so far, sorted; only those of an expression, of a collection, of a kind."""
+        """Names of the tensors saved so far, sorted; only those of an expression, of a collection, of a kind.
+
+        A collection's are also those of its further ones (`gradients:norms`).
+        """
         self.refresh()
-        found = self._collections[collection] if collection else self._kinds
+        found = self._of_collection(collection) if collection else self._kinds
         pattern = re.compile(regex or "")
         return sorted(name for name in found if pattern.search(name) and kind in {None, self._kinds[name]})
+
+    def _of_collection(self, collection: str) -> set[str]:
+        further = f"{collection}{FURTHER}"
+        return set().union(*(n for c, n in self._collections.items() if c == collection or c.startswith(further)))
 
     def kind(self, name: str) -> str:
         """A tensor's kind: weight, bias, gradient, output, loss … Raises NotSavedError."""
@@ -164,6 +171,13 @@ class Trial:
         from toolkit.probe import reductions
 
         return reductions.of(self.value(name, step, mode, worker), reduction)
+
+    def numbers(self, name: str, mode: str = TRAIN, reduction: str | None = None) -> dict[int, float]:
+        """A number at every step at which it was saved as one, by step: a scalar, or a reduction of a tensor."""
+        self.refresh()
+        by_step = self._records.get((mode_of(mode), name, reduction), {})
+        found = {step: by_rank[min(by_rank)].value for step, by_rank in sorted(by_step.items())}
+        return {step: float(value) for step, value in found.items() if isinstance(value, (int, float))}
 
     def record(self, name: str, step: int, mode: str = TRAIN, worker: int | None = None) -> Record:
         """A tensor's line of the index, or one of its reductions': time, shape, training step. Raises NotSavedError."""

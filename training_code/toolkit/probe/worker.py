@@ -1,4 +1,4 @@
-"""The process that saves: it writes tensors, copies them to S3, has the rules judge them, and says how it ended."""
+"""The process that saves: it writes tensors, copies them to S3, has rules judge and views drawn, says how it ended."""
 
 from __future__ import annotations
 
@@ -31,16 +31,19 @@ class Worker:
         self._name = layout.worker(rank)
         self._writer = Writer(directory, self._name, settings.max_pending_bytes, problems)
         self._sync: Sync | None = None
-        self._rules: companion.Companion | None = None
+        self._companions: list[companion.Companion] = []
 
     def begin(self, collections: Mapping[str, Any]) -> None:
-        """Says what is to be saved; the copying starts, and on the first worker the rules."""
+        """Says what is to be saved; the copying starts, and on the first worker rules and views."""
         self.tell(collections)
         if self._settings.output:
             settings = self._settings
             self._sync = Sync(self._directory, settings.output, settings.sync_seconds, self._problems, self._rank)
         if self._rank == 0:
-            self._rules = companion.start_rules(self._directory, self._problems)
+            started = [
+                start(self._directory, self._problems) for start in (companion.start_views, companion.start_rules)
+            ]
+            self._companions = [found for found in started if found is not None]
 
     def put(self, batch: Batch) -> None:
         """Leaves a step to be written."""
@@ -57,12 +60,12 @@ class Worker:
         layout.write_atomically(path, json.dumps(collections, indent=1).encode())
 
     def close(self, status: str, error: str | None, steps: Mapping[str, int], collections: Mapping[str, Any]) -> None:
-        """Writes what waits and the end marker, waits for the rules' last verdicts, and copies the rest to S3."""
+        """Writes what waits and the end marker, waits for last verdicts and pictures, and copies the rest to S3."""
         whole = self._writer.close(CLOSE_SECONDS)
         self.tell(collections)
         self._mark_end(status if whole else "unfinished", error, steps)
-        if self._rules is not None:
-            self._rules.wait()
+        for beside in self._companions:
+            beside.wait()
         if self._sync is not None:
             self._sync.close(CLOSE_SECONDS)
 
