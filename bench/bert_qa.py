@@ -37,9 +37,9 @@ from typing import Any
 from bench import harness
 from bench.environments import with_more
 from contract import environment
-from infra.workflow.judging import saved
 from localaws.sagemaker.containers.images import Images
 from ratchet.spec import load
+from ratchet.spec.watching import saved
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu-py312"
 MODEL = harness.ROOT / "training_code" / "bert_qa"

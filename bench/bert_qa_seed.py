@@ -1,13 +1,13 @@
 """One seed of bench/bert_qa.py, run where PyTorch and the model's requirements are: a line of JSON.
 
-    untrained_f1         of the pretrained network whose head for questions is still random
-    f1, exact_match      of what training_code/bert_qa comes to and serve.py answers, "no answer" counted as wrong
-    f1_always            the same without the threshold
-    unanswered           the share of questions below it
-    refused              the share that it refuses of the same questions about another article
-    attention_change     of one sentence, from the first look to the last: how much of a token's attention has moved,
-                         the mean of all heads and tokens (total variation: from 0 to 1)
-    attention_step_change   the least of the two changes between three looks: first, middle, last
+untrained_f1         of the pretrained network whose head for questions is still random
+f1, exact_match      of what training_code/bert_qa comes to and serve.py answers, "no answer" counted as wrong
+f1_always            the same without the threshold
+unanswered           the share of questions below it
+refused              the share that it refuses of the same questions about another article
+attention_change     of one sentence, from the first look to the last: how much of a token's attention has moved,
+                     the mean of all heads and tokens (total variation: from 0 to 1)
+attention_step_change   the least of the two changes between three looks: first, middle, last
 """
 
 import argparse
@@ -19,18 +19,18 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-import torch
-
 FOLDER = Path(__file__).resolve().parents[1] / "training_code" / "bert_qa"
-sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
+# In the place of this folder, which has a platform.py that must not stand for Python's own.
+sys.path[:1] = [str(FOLDER), str(FOLDER.parent)]
 
 import answering  # noqa: E402
-import attention  # noqa: E402
+import letters  # noqa: E402
+import numpy as np  # noqa: E402
 import pretrained  # noqa: E402
 import questions  # noqa: E402
 import serve  # noqa: E402
 import squad  # noqa: E402
+import torch  # noqa: E402
 import views  # noqa: E402
 
 from toolkit.probe import Trial  # noqa: E402
@@ -67,7 +67,9 @@ def write(args, channels):
     articles = json.loads(args.data.read_text())["data"]
     for channel, held_out in {"train": False, "test": True}.items():
         some = [article for number, article in enumerate(articles) if (number % 5 == 2) == held_out]
-        lines = [json.dumps(document) for article in some[: 3 if args.small else None] for document in asked_of(article)]
+        lines = [
+            json.dumps(document) for article in some[: 3 if args.small else None] for document in asked_of(article)
+        ]
         channels[channel].mkdir()
         (channels[channel] / "questions.jsonl").write_text("\n".join(lines))
 
@@ -136,7 +138,7 @@ def untrained(seed, asked):
 
 def moved(trial):
     """How the attention of the watched sentence changes from its first look to the middle one and the last."""
-    looks = trial.steps(attention.TOKENS, views.EVAL)
+    looks = trial.steps(letters.TOKENS, views.EVAL)
     layers = range(views.layer_count(trial))
     first, middle, last = (
         np.stack([views.weights(trial, look, layer) for layer in layers])

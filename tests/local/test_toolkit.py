@@ -29,12 +29,16 @@ CHECKS_OF = {
         ),
     ),
     "pytorch-and-more": (PYTORCH, ("check_probe_formats", "check_probe_keras")),
+    "bert-qa": (PYTORCH, ("check_bert_qa",)),
     "xgboost": (
         XGBOOST,
         ("check_car_evaluation", "check_probe_xgboost", "check_rules_xgboost", "check_serving_xgboost"),
     ),
 }
-MORE_PACKAGES = {"pytorch-and-more": CHECKS / "requirements.txt"}
+MORE_PACKAGES = {
+    "pytorch-and-more": CHECKS / "requirements.txt",
+    "bert-qa": CHECKOUT / "training_code" / "bert_qa" / "requirements.txt",
+}
 
 
 def of_scikit_learn() -> tuple[str, tuple[str, ...]]:

@@ -68,7 +68,7 @@ def spans(model, tokenizer, asked, settings):
     order = sorted(range(len(windows)), key=lambda place: len(windows[place]))
     for start in range(0, len(order), BATCH):
         some = order[start : start + BATCH]
-        for place, span in zip(some, _of_batch(model, encoder, [windows[place] for place in some])):
+        for place, span in zip(some, _of_batch(model, encoder, [windows[place] for place in some]), strict=True):
             best[owners[place]] = max(best[owners[place]], span, key=lambda one: one.score)
     return best
 
@@ -85,7 +85,7 @@ def _of_batch(model, encoder, windows):
     width = scores.shape[2]
     return [
         _span(window, float(score), int(place) // width, int(place) % width)
-        for window, score, place in zip(windows, flat.values, flat.indices)
+        for window, score, place in zip(windows, flat.values, flat.indices, strict=True)
     ]
 
 

@@ -1,19 +1,16 @@
 """One question about one sentence, looked at again and again while the model trains: what views.py draws.
 
 The probe saves what the attention modules and their queries' and keys' projections give out, as pipeline.yaml's
-collections say, in evaluation. Its tensors are numbers, so the tokens are saved as numbers too, of their letters: a
-view then needs no vocabulary, which lies in no folder that it is sure to see.
+collections say, in evaluation; and the sentence's tokens (letters.py).
 """
 
-import numpy as np
 import torch
+from letters import TOKENS, coded
 from windows import Batch, Encoder
 
 # With [CLS] and twice [SEP] 20 tokens.
 QUESTION = "Where does the river rise?"
 CONTEXT = "The river rises in the old hills and flows east."
-TOKENS = "tokens"
-LETTERS = 12  # of a token; what is longer is cut
 
 
 class Watched:
@@ -38,13 +35,3 @@ class Watched:
                 self.batch.logits(self.model)
         finally:
             self.model.set_attn_implementation(usual)
-
-
-def coded(tokens):
-    """Tokens as numbers (tokens, LETTERS): of each letter its Unicode number, then zeros."""
-    return np.array([[*map(ord, token[:LETTERS].ljust(LETTERS, "\0"))] for token in tokens], dtype=np.int32)
-
-
-def decoded(numbers):
-    """What `coded` made numbers of."""
-    return ["".join(map(chr, row)).rstrip("\0") for row in numbers.tolist()]

@@ -41,11 +41,11 @@ FACTS = {
         ("What does {place} hold each autumn?", "What do visitors of {place} come for?"),
     ),
 }
-BEGIN = "b br d f g k l m n p r s t v".split()
-MIDDLE = "a e i o u".split()
-END = "l m n r s".split()
-TRADES = "glass, paper, clocks, cheese, rope, boats, bells, lace, salt, bricks, knives, barrels".split(", ")
-FESTIVALS = "Feast, Fair, Race, Market, Parade".split(", ")
+BEGIN = list("bdfgklmnprstv")
+MIDDLE = list("aeiou")
+END = list("lmnrs")
+TRADES = ("glass", "paper", "clocks", "cheese", "rope", "boats", "bells", "lace", "salt", "bricks", "knives", "barrels")
+FESTIVALS = ("Feast", "Fair", "Race", "Market", "Parade")
 TOLD, ASKED = 4, 3  # facts in a text, and questions about it
 
 
@@ -66,7 +66,7 @@ def main():
 
 def written_about(count, *, seed):
     """So many questions, as documents."""
-    chance, found = random.Random(seed), []
+    chance, found = random.Random(seed), []  # noqa: S311
     while len(found) < count:
         found += _article(chance)
     return found[:count]
@@ -112,7 +112,7 @@ def _name(chance):
 
 
 # The same whatever the seed.
-_NAMES = [_name(random.Random(number)) for number in range(80)]
+_NAMES = [_name(random.Random(number)) for number in range(80)]  # noqa: S311
 RIVERS, FEASTS, FIRST_NAMES, LAST_NAMES = (_NAMES[start::4] for start in range(4))
 
 

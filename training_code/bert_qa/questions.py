@@ -45,7 +45,7 @@ def load(folder):
 def lines(file):
     """The numbers, from 1, and texts of a file's lines that aren't empty."""
     try:
-        with open(file, encoding="utf-8", newline="\n") as opened:
+        with file.open(encoding="utf-8", newline="\n") as opened:
             yield from ((number, line) for number, line in enumerate(opened, start=1) if line.strip())
     except UnicodeDecodeError as error:
         raise QuestionsError(f"{file.name} isn't UTF-8: {error.reason} at byte {error.start}") from None
@@ -91,7 +91,7 @@ def place(answer, context, where):
 def split(questions, share, seed):
     """(to learn from, to judge by): whole articles, so that no context is in both; about `share` of the questions."""
     articles = sorted({question.article for question in questions})
-    random.Random(seed).shuffle(articles)
+    random.Random(seed).shuffle(articles)  # noqa: S311
     if len(articles) < 2:
         raise QuestionsError("all questions are of one article, so none can be held out; give each its article")
     judged, wanted = set(), share * len(questions)

@@ -88,7 +88,7 @@ def parse_arguments():
     parser.add_argument("--train", type=Path, default=os.environ.get("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train"))
     parser.add_argument("--model-dir", type=Path, default=os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
     args = parser.parse_args()
-    # A question of 64 tokens leaves so much of a window to its context; what lies between two windows nobody would read.
+    # What a question of 64 tokens leaves of a window; what lies between two windows nobody would read.
     if args.stride > args.length - 67:
         parser.error(f"--stride {args.stride} leaves gaps between windows of {args.length}: {args.length - 67} at most")
     args.model_dir.mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ def words(learned):
 def learn(args, model, tokenizer, learned, judged):
     """Trains while the probe saves losses, and the attention of one sentence every `watch` steps; returns how the
     model answers."""
-    encoder, chance = Encoder(tokenizer), random.Random(args.seed)
+    encoder, chance = Encoder(tokenizer), random.Random(args.seed)  # noqa: S311
     asked = [(encoder.pair(one.question, one.context), one) for one in learned]
     loss, settings = torch.nn.CrossEntropyLoss(), Settings(args.length, args.stride)
     optimizer = torch.optim.AdamW(trained(model), lr=args.learning_rate, weight_decay=0.01, fused=True)
@@ -153,7 +153,7 @@ def learn(args, model, tokenizer, learned, judged):
         found = answered(probe, model, tokenizer, pairs(part), settings)
         print(f"epoch={epoch} train:loss={total / len(batches):.4f} seconds={time.monotonic() - began:.0f}", flush=True)
         report(probe, part, found)
-    watched.look()
+        watched.look()
     settings = replace(settings, threshold=chosen_threshold(args, judged, found))
     mixed = [(one.question, elsewhere(judged, one)) for one in judged]
     refused = [span.score < settings.threshold for span in answered(probe, model, tokenizer, mixed, settings)]
@@ -203,7 +203,7 @@ def pairs(questions):
 
 def report(probe, judged, found):
     """Saves and prints what the answers come to, in pipeline.yaml's words."""
-    answers = [span.answer(one.context, 0.0) for span, one in zip(found, judged)]
+    answers = [span.answer(one.context, 0.0) for span, one in zip(found, judged, strict=True)]
     truths = [list(one.texts) for one in judged]
     f1, exact = squad.f1(truths, answers), squad.exact_match(truths, answers)
     with probe.mode("eval"):
@@ -219,7 +219,7 @@ def chosen_threshold(args, judged, found):
         return args.threshold
     right = sorted(
         span.score
-        for span, one in zip(found, judged)
+        for span, one in zip(found, judged, strict=True)
         if one.answers and squad.token_f1(one.context[span.start : span.end], one.texts) >= RIGHT
     )
     return right[int((1 - args.answered) * len(right))] if right else 0.0

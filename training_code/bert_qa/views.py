@@ -8,7 +8,7 @@ Layers and heads are counted from 0.
 """
 
 import numpy as np
-from attention import TOKENS, decoded
+from letters import TOKENS, decoded
 
 from toolkit.views import EVAL, evaluation_steps, svg
 
@@ -32,7 +32,8 @@ def heads(trial, step, first=20):
     width, height, left, top = 44, 76, 64, 44
     parts = [svg.text(0, 14, f"Attention of all heads, after {steps(step)}", size=13)]
     for head in range(len(layers[0])):
-        parts.append(svg.text(left + head * (width + 8) + width / 2, top - 8, head, css="soft", size=10, anchor="middle"))
+        x = left + head * (width + 8) + width / 2
+        parts.append(svg.text(x, top - 8, head, css="soft", size=10, anchor="middle"))
     for layer, of_heads in enumerate(layers):
         y = top + layer * (height + 10)
         parts.append(svg.text(0, y + height / 2, f"layer {layer}", css="soft", size=11))
@@ -40,7 +41,7 @@ def heads(trial, step, first=20):
             x = left + head * (width + 8)
             parts.append(f'<rect x="{x}" y="{y}" width="{width}" height="{height}" class="line grid"/>')
             parts.append(threads(matrix, x + 3, x + width - 3, y + 4, (height - 8) / len(matrix), FAINT_SMALL, 1.6))
-    wide = left + len(layers[0]) * (width + 8)
+    wide = max(260, left + len(layers[0]) * (width + 8))
     return svg.document(wide, top + len(layers) * (height + 10), *parts, title=f"Attention of all heads, step {step}")
 
 
@@ -57,12 +58,12 @@ def head(trial, step, layer=0, head=0, first=20):
         y = top + number * ROW + ROW / 2 + 4
         parts.append(svg.text(left - 8, y, token, size=TEXT, anchor="end"))
         parts.append(svg.text(right + 8, y, token, size=TEXT))
-    parts.append(threads(matrix, left, right, top, ROW, FAINT, 6))
+    parts.append(threads(matrix, left, right, top, ROW, FAINT, 8))
     title = f"Attention of layer {layer}, head {head}, step {step}"
     return svg.document(right + 110, top + len(tokens) * ROW + 8, *parts, title=title)
 
 
-def neurons(trial, step, layer=0, head=0, token=5, first=20):
+def neurons(trial, step, layer=0, head=0, token=5, first=20):  # noqa: PLR0913, PLR0917
     """One token's query, by each token's key: number by number, their product, and its softmax, the attention."""
     look = looked(trial, step)
     attention = weights(trial, look, layer)
@@ -75,7 +76,7 @@ def neurons(trial, step, layer=0, head=0, token=5, first=20):
     parts = [STYLE, svg.text(0, 14, f"Layer {layer}, head {head}, after {steps(step)}", size=13)]
     parts += [svg.text(LEFT - 8, TOP - 34, f"{tokens[token]} asks, q", anchor="end"), strip(query, LEFT, TOP - 46)]
     columns = ("key k", "q × k, by element", "q · k / √d", "softmax")
-    parts += [svg.text(x, TOP - 8, name, css="soft", size=10) for x, name in zip(COLUMNS, columns)]
+    parts += [svg.text(x, TOP - 8, name, css="soft", size=10) for x, name in zip(COLUMNS, columns, strict=True)]
     for place, name in enumerate(tokens[:first]):
         y = TOP + place * ROW
         parts.append(svg.text(LEFT - 8, y + ROW / 2 + 4, name, anchor="end"))
@@ -127,11 +128,11 @@ def chosen(of, number, what):
 # ------------------------------------------------------------------------------------------------------- how it looks
 
 
-def threads(matrix, left, right, top, row, faint, thickest):
+def threads(matrix, left, right, top, row, faint, thickest):  # noqa: PLR0913, PLR0917
     """A line from each attending token on the left to each attended one on the right, as thick as the attention."""
     lines = [
         f'<path d="M{left} {top + (i + 0.5) * row:.1f}L{right} {top + (j + 0.5) * row:.1f}" '
-        f'stroke-width="{weight * thickest:.2f}" stroke-opacity="{0.25 + 0.75 * weight:.2f}"/>'
+        f'stroke-width="{weight * thickest:.2f}" stroke-opacity="{0.35 + 0.65 * weight:.2f}"/>'
         for (i, j), weight in np.ndenumerate(matrix)
         if weight >= faint
     ]
