@@ -7,7 +7,7 @@
     unanswered          the share of questions to which it answers that there is no answer
     refused             the share of the same questions, asked about another article, to which it answers so
     attention_change    how much of its attention within one sentence has moved, from the first step to the last
-    attention_step_change   the least of the two halves of that way; above 0: it differs at all three steps
+    attention_step_change   the same in the half of the training in which it moves less; above 0: three steps differ
 
 and a row a seed. Every fifth article is held out; of the others a part judges the training and chooses the threshold.
 
