@@ -234,7 +234,8 @@ class Views(Trained):
         look = views.looked(self.trial, 0)
         tokens = letters.decoded(self.trial.value(letters.TOKENS, look, views.EVAL))
         self.assertEqual((tokens[0], tokens[-1]), (pretrained.CLS, pretrained.SEP))
-        picture = views.head(self.trial, 0, layer=1, head=1)
+        picture = views.head(self.trial, 0, layer=-1, head=1)
+        self.assertIn(">Layer 1, head 1, after 0 steps</text>", picture)
         for token in tokens[:20]:
             self.assertEqual(picture.count(f">{token}</text>"), 2 * tokens[:20].count(token))
 

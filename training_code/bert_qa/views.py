@@ -4,7 +4,7 @@
     head      one of them with its words: from each word on the left to what it attends to on the right
     neurons   why: a word's query times each word's key, number by number, their sum, and what softmax makes of it
 
-Layers and heads are counted from 0.
+Layers and heads are counted from 0; layer -1 is the last.
 """
 
 import numpy as np
@@ -45,9 +45,9 @@ def heads(trial, step, first=20):
     return svg.document(wide, top + len(layers) * (height + 10), *parts, title=f"Attention of all heads, step {step}")
 
 
-def head(trial, step, layer=0, head=0, first=20):
+def head(trial, step, layer=-1, head=0, first=20):
     """One head's attention between the first tokens: the thicker a line, the more."""
-    look = looked(trial, step)
+    look, layer = looked(trial, step), layer_number(trial, layer)
     matrix = chosen(weights(trial, look, layer), head, "head")[:first, :first]
     tokens = decoded(trial.value(TOKENS, look, EVAL))[:first]
     left, right, top = 110, 330, 48
@@ -63,9 +63,9 @@ def head(trial, step, layer=0, head=0, first=20):
     return svg.document(right + 110, top + len(tokens) * ROW + 8, *parts, title=title)
 
 
-def neurons(trial, step, layer=0, head=0, token=5, first=20):  # noqa: PLR0913, PLR0917
+def neurons(trial, step, layer=-1, head=0, token=5, first=20):  # noqa: PLR0913, PLR0917
     """One token's query, by each token's key: number by number, their product, and its softmax, the attention."""
-    look = looked(trial, step)
+    look, layer = looked(trial, step), layer_number(trial, layer)
     attention = weights(trial, look, layer)
     row = chosen(chosen(attention, head, "head"), token, "token")
     query = of_head(trial.value(QUERY.format(layer), look, EVAL), head, len(attention))[token]
@@ -104,11 +104,16 @@ def layer_count(trial):
     return len(trial.names(r"\.attention\.self/output\[1\]$"))
 
 
+def layer_number(trial, layer):
+    """A layer, counted from 0; -1 is the last."""
+    count = layer_count(trial)
+    if not count:  # which weights() says
+        return layer
+    return chosen(range(count), count - 1 if layer == -1 else layer, "layer")
+
+
 def weights(trial, look, layer):
     """A layer's attention: (heads, attending tokens, attended tokens), each row's sum 1."""
-    count = layer_count(trial)
-    if count and not 0 <= layer < count:
-        raise ValueError(f"there is no layer {layer}: there are 0 to {count - 1}")
     return trial.value(ATTENTION.format(layer), look, EVAL)[0]
 
 
