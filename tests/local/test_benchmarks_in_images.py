@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from bench import probe, rules, traffic_signs, two_hosts
+from bench import bert_qa, probe, rules, traffic_signs, two_hosts
 from localaws.sagemaker.containers.images import Images
 
 
@@ -87,3 +88,24 @@ def test_signs_and_what_their_maps_are_worth(tmp_path: Path) -> None:
     (seed,) = found["seeds"]
     assert seed["pictures_60"] == 3 and abs(seed["remainder"]) < 1e-3
     assert (seed["tracks"]["across"], seed["tracks"]["within_training"]) == (9, 0), "half as bright is the same sign"
+
+
+def test_what_bert_comes_to_on_texts_of_ones_own(tmp_path: Path) -> None:
+    questions = [
+        {"question": f"Who founded town {number}?", "answers": [{"text": "Tom Bel", "answer_start": 18}]}
+        for number in range(9)
+    ]
+    articles = [
+        {
+            "title": f"Town {number}",
+            "paragraphs": [{"context": f"It was founded by Tom Bel in {number}.", "qas": questions}],
+        }
+        for number in range(9)
+    ]
+    (tmp_path / "questions.json").write_text(json.dumps({"data": articles}))
+    options = argparse.Namespace(data=tmp_path / "questions.json", rows=tmp_path / "rows", seeds=3)
+    found = bert_qa.measure(options, True, said)["figures"]
+    assert set(found) == set(bert_qa.FIGURES) - {"untrained_f1"}, "which takes the weights"
+    assert 0 <= found["exact_match"] <= found["f1"] <= found["f1_always"] <= 1
+    assert found["attention_step_change"] > 0
+    assert bert_qa.remembered(options.rows, 0) is not None

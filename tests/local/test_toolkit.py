@@ -31,6 +31,7 @@ CHECKS_OF = {
     ),
     "pytorch-traffic-signs": (PYTORCH, ("check_traffic_signs",)),
     "pytorch-and-more": (PYTORCH, ("check_mnist_keras", "check_probe_formats", "check_probe_keras")),
+    "bert-qa": (PYTORCH, ("check_bert_qa",)),
     "xgboost": (
         XGBOOST,
         ("check_car_evaluation", "check_probe_xgboost", "check_rules_xgboost", "check_serving_xgboost"),
@@ -39,6 +40,7 @@ CHECKS_OF = {
 MORE_PACKAGES = {
     "pytorch-and-more": CHECKS / "requirements.txt",
     "pytorch-traffic-signs": CHECKOUT / "training_code" / "traffic_signs" / "requirements.txt",
+    "bert-qa": CHECKOUT / "training_code" / "bert_qa" / "requirements.txt",
 }
 
 

@@ -1,0 +1,99 @@
+"""Answers questions about texts. The endpoint and the evaluation both call these four functions.
+
+A request is {"question", "context"}, or a list of such (application/json), or one a line (application/jsonlines). An
+answer is {"answer", "score", "start", "end"}: the context's own words, how sure they are, from 0 to 1, and where they
+stand in it, counted in characters (Python's, which are Unicode code points) from 0: context[start:end] is the answer.
+Where no answer is sure enough, `answer`, `start` and `end` are null; the score is that of the likeliest words.
+"""
+
+import json
+from dataclasses import dataclass
+
+import answering
+import pretrained
+import torch
+from answering import Settings
+
+from toolkit.signature import signed
+
+torch.set_num_threads(1)  # one request is a text: handing it to threads would cost more than it saves
+
+JSON, LINES = "application/json", "application/jsonlines"
+# Of a context, in characters: what a book chapter has. Each window of it takes its time.
+LONGEST = 100_000
+
+
+@dataclass(frozen=True)
+class Model:
+    """What model_fn loads."""
+
+    network: object
+    tokenizer: object
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked: (question, context) each; alone: by a document that isn't a list."""
+
+    asked: list
+    alone: bool = False
+
+
+def model_fn(model_dir):
+    """The network, the tokenizer and the settings, from tensors and JSON: nothing that is loaded runs."""
+    return Model(*pretrained.load(model_dir), Settings.load(model_dir))
+
+
+def input_fn(body, content_type):
+    """A request's questions, each with its context."""
+    text = body if isinstance(body, str) else body.decode()
+    if content_type == LINES:
+        lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+        return Request([asked(document(line, f"line {number}"), f"line {number}") for number, line in lines])
+    if content_type != JSON:
+        raise ValueError(f"content type {content_type}: send {JSON} or {LINES}")
+    given = document(text, "the request")
+    if isinstance(given, list):
+        return Request([asked(one, f"question {number}") for number, one in enumerate(given, start=1)])
+    return Request([asked(given, "the request")], alone=True)
+
+
+def document(text, where):
+    """A text's JSON."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{where} is no JSON: {error}") from None
+
+
+def asked(given, where):
+    """(question, context) of a document. Only the context may be empty: then it holds no answer."""
+    if not isinstance(given, dict):
+        raise ValueError(f'{where} is {type(given).__name__}; send {{"question": …, "context": …}}')
+    for key in ("question", "context"):
+        if not isinstance(given.get(key), str):
+            raise ValueError(f"{where}: {key} is {given.get(key)!r:.80}; it must be a text")
+    if not given["question"].strip():
+        raise ValueError(f"{where}: question is empty; ask something")
+    if len(given["context"]) > LONGEST:
+        raise ValueError(f"{where}: context has {len(given['context'])} characters, of at most {LONGEST}")
+    return given["question"], given["context"]
+
+
+def predict_fn(request, model):
+    """Answers, in the order of the questions."""
+    found = answering.spans(model.network, model.tokenizer, request.asked, model.settings)
+    answers = [
+        span.answer(context, model.settings.threshold) for span, (_, context) in zip(found, request.asked, strict=True)
+    ]
+    return answers, request.alone
+
+
+@signed
+def output_fn(prediction, accept):
+    """JSON, a document or a list as it was asked; or an answer a line (text/csv, which evaluation accepts)."""
+    answers, alone = prediction
+    if accept in ("text/csv", LINES):
+        return "\n".join(map(json.dumps, answers)), accept  # in ASCII: some letters count as ends of lines
+    return json.dumps(answers[0] if alone else answers, ensure_ascii=False), JSON
