@@ -132,7 +132,7 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "autoencoder/gain": (None, "the gate's metric: how much less is lost than by components of the held-out digits"),
     "autoencoder/below_pca": (None, "seeds whose error is below `pca_error`"),
     "autoencoder/seeds": (None, "of so many"),
-    "autoencoder/seconds": (None, "that a training takes, on one core"),
+    "autoencoder/seconds": (None, "that a training takes, on one core, or what others left of it"),
     "random_f1": (None, "the best of 50 trials, macro F1 on one fixed split: Random"),
     "bayesian_f1": (None, "Bayesian; at least 0.964"),
     "early_stopping_f1": (None, "Bayesian with early stopping"),
