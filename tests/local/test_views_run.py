@@ -115,7 +115,7 @@ def test_a_run_leaves_its_pictures(viewed: Pipeline, run: Mapping[str, Any]) -> 
 
 def test_views_that_go_wrong_break_nothing_and_say_so(deployed: Callable[[str], Pipeline]) -> None:
     pipeline = deployed("viewed-badly")
-    pipeline.order(accuracy=0.9, pictures=["path/80"], steps=200)
+    pipeline.order(accuracy=0.9, pictures=["path/160"], steps=200)
     record = pipeline.run()
     assert record["outcome"] == "Promoted", record.get("error")
     assert document(pipeline, record["run_id"], "path")["pictures"]
@@ -132,7 +132,7 @@ def test_views_that_go_wrong_break_nothing_and_say_so(deployed: Callable[[str], 
 
 
 def test_a_run_that_a_rule_stops_keeps_its_pictures(viewed: Pipeline) -> None:
-    viewed.order(accuracy=0.9, explodes=100, pictures=["path/40"])
+    viewed.order(accuracy=0.9, explodes=100, pictures=["path/80"])
     record = viewed.run()
     assert record["outcome"] == "StoppedByRule", record.get("error")
     assert document(viewed, record["run_id"], "path")["pictures"]
@@ -173,14 +173,21 @@ def test_what_cannot_be_drawn_is_said(run: Mapping[str, Any], person: Person) ->
     assert (unknown.exit_code, "there is no run '20260101-000000-0000'" in unknown.stderr) == (1, True)
 
 
-def test_the_role_that_draws_reads_tensors_and_code_alone(viewed: Pipeline, run: Mapping[str, Any]) -> None:
+def test_a_training_that_is_tried_out_draws_its_views_too(viewed: Pipeline, person: Person) -> None:
+    viewed.order(accuracy=0.9, pictures=["path/80", "losses/100"])
+    result = person("train", viewed.name, "--json")
+    assert result.exit_code == 0, result.output
+    tried = json.loads(result.stdout)
+    newest = {view["view"]: view for view in tried["views"]}
+    assert newest.keys() == PICTURES.keys()
+    assert b'stroke="teal"' in Path(newest["path"]["path"]).read_bytes()
+    assert newest["losses"]["path"].endswith(".svg"), "what opens anywhere"
+    (again,) = person.drawn(tried["training_job"], "path", "--step", str(newest["path"]["step"]))["pictures"]
+    assert again["path"] == newest["path"]["path"]
+
+
+def test_the_role_that_draws_is_asked_for_what_it_may(viewed: Pipeline, run: Mapping[str, Any], person: Person) -> None:
     role = viewed.role("ViewsViewing")
-    policies = viewed.aws.client("iam").list_role_policies(RoleName=role)["PolicyNames"]
-    text = json.dumps(
-        [
-            viewed.aws.client("iam").get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-            for name in policies
-        ]
-    )
-    assert f"runs/viewed/????????-??????-????/{files.TENSORS}/*" in text
-    assert files.EVALUATION_FOLDER not in text and "iam:" not in text
+    with viewed.without("s3:GetObject", role):
+        told = person.drawn(run["run_id"], "path", "--step", "80", code=1)
+    assert told["status"] == "Failed" and "s3:GetObject" in told["failure"] and role in told["failure"]
