@@ -8,6 +8,7 @@ components beside it.
     pca_knn_accuracy, pca_purity    the same of the principal components
     gain            the gate's metric: 1 less error by that of components fitted to the held-out digits themselves
     below_pca       seeds, of `seeds`, whose error is below pca_error
+    seconds         that a training takes, on one core of which it may not have all (the load stands in the record)
 
 train.py runs as it is shipped, with its own knobs, on one core. The digits are MNIST's test set, of which 8,000 are
 learned from (train.py looks at a fifth of them) and 2,000 held out, the same for all seeds; a seed is of the weights,

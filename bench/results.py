@@ -144,7 +144,7 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "autoencoder/gain": (None, "the gate's metric: how much less is lost than by components of the held-out digits"),
     "autoencoder/below_pca": (None, "seeds whose error is below `pca_error`"),
     "autoencoder/seeds": (None, "of so many"),
-    "autoencoder/seconds": (None, "that a training takes, on one core"),
+    "autoencoder/seconds": (None, "that a training takes, on one core, or what others left of it"),
     "bert_qa/f1": (None, "token F1 of served answers about articles not seen, the median of the seeds; at least 0.45"),
     "bert_qa/exact_match": (None, "the share of them that is right word for word"),
     "bert_qa/untrained_f1": (None, "the F1 before training"),

@@ -241,6 +241,8 @@ class Files(InAFolder):
         np.testing.assert_array_equal(read_labels, labels)
         np.testing.assert_array_equal(read, drawn)
         self.assertEqual((read.dtype, read_labels.dtype), (np.uint8, np.int64))
+        # As decoded digits come.
+        np.testing.assert_array_equal(digit_files.shaped(drawn.astype(float) - 0.3 * (drawn > 0), "x"), drawn)
 
     def test_every_digit_is_in_both_parts_and_none_in_both(self):
         labels = np.arange(120) % 10
@@ -277,6 +279,7 @@ class Files(InAFolder):
             ({"x": x[:, :8, :8], "y": y}, r"x of a.npz has the shape \(4, 8, 8\); digits are \(n, 784\) or"),
             ({"x": x - 1.0, "y": y}, "x of a.npz: pixel 0 of digit 1 is -1"),
             ({"x": x, "y": y + 7}, "a.npz: the label of digit 4 is 10; labels are 0 to 9"),
+            ({"x": x + 0.5, "y": y}, "x of a.npz holds numbers from 0 to 1; a pixel has 0 to 255: multiply by 255"),
             ({"x": x.astype(str), "y": y}, "x of a.npz holds <U"),
             ({"x": x, "y": np.array([{}] * 4)}, "a.npz can't be read as npz: Object arrays"),
         ):

@@ -147,7 +147,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-RECORDED = ["cycle", "early_stopping", "platform", "probe", "prune", "rules", "stop", "tune", "warm"]
+RECORDED = ["autoencoder", "cycle", "early_stopping", "platform", "probe", "prune", "rules", "stop", "tune", "warm"]
 
 
 @pytest.mark.parametrize("name", RECORDED)

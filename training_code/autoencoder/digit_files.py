@@ -50,7 +50,9 @@ def shaped(numbers, where):
     if outside.any():
         row, pixel = np.argwhere(outside)[0]
         raise DigitsError(f"{where}: pixel {pixel} of digit {row + 1} is {whole[row, pixel]:g}; a pixel has 0 to 255")
-    return whole.astype(np.uint8).reshape(-1, SIZE, SIZE)
+    if whole.max() <= 1 and (whole % 1).any():
+        raise DigitsError(f"{where} holds numbers from 0 to 1; a pixel has 0 to 255: multiply by 255")
+    return whole.round().astype(np.uint8).reshape(-1, SIZE, SIZE)
 
 
 def table(text, where):
