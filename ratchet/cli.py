@@ -30,6 +30,7 @@ _COMMANDS = {
     "data": ("data", "List, put and remove a pipeline's data."),
     "delete": ("delete", "Take a pipeline down: its stack, its endpoint, its models."),
     "logs": ("logs", "Print the logs of a run's jobs and functions."),
+    "watch": ("watch", "Follow a run's views: their newest pictures, as files and on a page."),
     "tune": ("tune", "Show tuning jobs: report (pages, pictures), status, list."),
     "report": ("write_report", "Write a run's report, one HTML page."),
     "view": ("view", "Draw a view of what a run's training has saved, and fetch the pictures."),

@@ -22,6 +22,7 @@ from ratchet import (
     diagram,
     figures,
     history,
+    pages,
     round_figures,
     run_logs,
     threshold_figures,
@@ -32,10 +33,8 @@ from ratchet import (
 from ratchet.account import Account
 from ratchet.durations import duration
 from ratchet.runs import Run
-from ratchet.terminal import shown
 from ratchet.view_pages import section
 
-TEMPLATES = Path(__file__).parent / "templates"
 # A run on ten thousand objects is told by the first ones and their number.
 LISTED_OBJECTS = 50
 
@@ -64,7 +63,7 @@ def gather(account: Account, run: Run) -> Sources:
     execution, definition = _machine(account, run)
     bucket = account.shared()["ArtifactBucketName"]
     folder = files.run_folder(run.pipeline, run.run_id)
-    tensors = _tensors(account, bucket, run)
+    tensors = tensors_of(account, bucket, run)
     identity = account.client("sts").get_caller_identity()
     return Sources(
         run=run,
@@ -114,7 +113,7 @@ def _answers(account: Account, bucket: str, folder: str, run: Run) -> Document:
     return found if isinstance(found, dict) else {}
 
 
-def _tensors(account: Account, bucket: str, run: Run) -> str:
+def tensors_of(account: Account, bucket: str, run: Run) -> str:
     """The folder of the tensors whose losses and views are shown; of a run in progress that of its newest round."""
     if run.outcome != outcomes.RUNNING:
         return shown_tensors(run)
@@ -203,22 +202,11 @@ def _other_metrics(run: Run) -> dict[str, Any]:
 
 
 def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.ChainableUndefined,
-        trim_blocks=True,
-        finalize=_printable,
-    )
+    environment = pages.templates()
     environment.filters.update(
         duration=duration, reason=causes.reason, clock=_clock, figure=_figure, size=_size, short=_short, plain=_plain
     )
     return environment
-
-
-def _printable(value: object) -> object:
-    """Any text with its control characters told: a bidirectional one would make a page read otherwise."""
-    return shown(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _clock(value: datetime | None) -> str:

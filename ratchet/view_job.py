@@ -17,7 +17,7 @@ from ratchet.training_job import first_type
 
 Document = dict[str, Any]
 
-PROGRAM = f"{files.TOOLKIT}/draw_views.py"
+PROGRAM = f"{files.TOOLKIT}/view_job.py"
 # The disk holds the tensors, and the image's own; ProcessingClusterConfig takes 1 to 16,384 GiB.
 LEAST_GIB, MOST_GIB = 10, 16_384
 

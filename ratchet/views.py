@@ -72,11 +72,17 @@ class View:
         return self.pictures[-1] if self.pictures else None
 
 
-def read(account: Account, bucket: str, folder: str) -> tuple[View, ...]:
+# The documents that were read: by key, each one's ETag and its view.
+Known = dict[str, tuple[str, View]]
+
+
+def read(account: Account, bucket: str, folder: str, known: Known | None = None) -> tuple[View, ...]:
     """The views of a folder of tensors, by name; none where nothing was drawn, or it can't be read.
 
     folder: without a slash at its end, as contract.files has it.
+    known: what was read before, and is now: a document that hasn't changed since isn't read again.
     """
+    known = {} if known is None else known
     s3 = account.client("s3")
     prefix = files.views_folder(folder)
     try:
@@ -85,9 +91,16 @@ def read(account: Account, bucket: str, folder: str) -> tuple[View, ...]:
         if error.response["Error"]["Code"] in _GONE:
             return ()
         raise
-    found = {entry["Key"][len(prefix) :].removesuffix(".json"): entry["Key"] for entry in listed if entry["Size"]}
-    names = [name for name in sorted(found) if words.is_name(name) and found[name].endswith(".json")][: words.MOST]
-    return tuple(_view(name, _body(s3, bucket, found[name], DOCUMENT_BYTES)) for name in names)
+    documents = {entry["Key"][len(prefix) :]: entry for entry in listed if entry["Size"]}
+    found = [(file.removesuffix(".json"), entry) for file, entry in sorted(documents.items()) if file.endswith(".json")]
+    read_now: Known = {}
+    for name, entry in [each for each in found if words.is_name(each[0])][: words.MOST]:
+        key, tag = entry["Key"], entry["ETag"]
+        is_known = key in known and known[key][0] == tag
+        read_now[key] = known[key] if is_known else (tag, _view(name, _body(s3, bucket, key, DOCUMENT_BYTES)))
+    known.clear()
+    known.update(read_now)
+    return tuple(view for _, view in read_now.values())
 
 
 def content(account: Account, bucket: str, folder: str, picture: Picture) -> bytes | None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,7 +11,7 @@ from typing import Any
 
 from contract import times
 from contract import views as words
-from ratchet import views
+from ratchet import pages, views
 from ratchet.account import Account
 from ratchet.durations import duration
 from ratchet.terminal import shown
@@ -23,7 +20,6 @@ from ratchet.view_pages import budget, pictures, vega
 from ratchet.view_pages.pictures import Shape, TooMuchError, UnusableError
 from ratchet.views import Picture, View
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
 IMAGE, VEGA, NONE = "image", "vega", "none"
 
 Document = dict[str, Any]
@@ -123,29 +119,22 @@ def section(found: Sequence[Kept], start: datetime | None, cache: Path | None = 
         figures = tuple(_figure(each, drawer) for each in found)
     needs_vega = any(picture.ending == words.VEGA_LITE for each in found for picture, _ in each.contents)
     scripts = (*([vega.script(cache)] if needs_vega else []), own_script())
-    return made(figures, {"start": times.text(start) if start else None, "live": False, "clock": 0}, scripts)
+    return made(figures, {"start": times.text(start) if start else None, "live": False}, scripts)
 
 
 def made(figures: tuple[Figure, ...], page: Mapping[str, Any], scripts: Sequence[str]) -> Section:
     """A section of these figures; `page` is what the script is told besides."""
     themes = {"light": vega.config(theme.LIGHT), "dark": vega.config(theme.DARK)}
-    texts = tuple(_script_text(script) for script in scripts)
+    texts = tuple(pages.script_text(script) for script in scripts)
     enlarge = {"below": pictures.FEW_PIXELS, "to": pictures.ENLARGED}
-    return Section(figures, script_json({**page, "themes": themes, "enlarge": enlarge}), texts, policy(texts))
+    return Section(
+        figures, pages.script_json({**page, "themes": themes, "enlarge": enlarge}), texts, pages.policy(texts)
+    )
 
 
 def own_script(name: str = "views.js") -> str:
     """The script that shows pictures."""
-    return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def policy(scripts: Sequence[str], *more: str) -> str:
-    """A Content-Security-Policy under which these scripts run and no other, and nothing is loaded but what stands in
-    the page (https://www.w3.org/TR/CSP3/)."""
-    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    sources = " ".join(f"'sha256-{digest}'" for digest in digests)
-    own = ["default-src 'none'", "style-src 'unsafe-inline'", f"script-src {sources}", "base-uri 'none'"]
-    return "; ".join([*own, "form-action 'none'", *(more or ["img-src data:"])])
+    return (pages.TEMPLATES / name).read_text(encoding="utf-8")
 
 
 # ---------------------------------------------------------------------------------------------------------------- words
@@ -174,7 +163,7 @@ def sentences(view: View, *, held: int | None = None, gone: int = 0) -> tuple[st
         pace = f", which took {duration(view.seconds / drawn)} a picture" if view.seconds and drawn else ""
         said.append(f"{_count(view.skipped, 'due step')} passed while it was drawn{pace}: no picture of those.")
     if view.status == words.GIVEN_UP:
-        said.append(f"It was given up after {words.FAILURES} failures in a row.")
+        said.append(f"It was {words.GIVEN_UP} after {words.FAILURES} failures in a row.")
     return tuple(said)
 
 
@@ -230,12 +219,12 @@ def _frame(picture: Picture, content: bytes, too_much: str, *, in_markup: bool) 
         if picture.ending == words.VEGA_LITE:
             if too_much:
                 raise UnusableError(too_much)
-            return script_json({**frame, "kind": VEGA, "data": pictures.document(content)})
+            return pages.script_json({**frame, "kind": VEGA, "data": pictures.document(content)})
         pictures.shape(content, picture.ending)
     except (UnusableError, ValueError) as error:
-        return script_json({**frame, "kind": NONE, "why": shown(str(error))})
+        return pages.script_json({**frame, "kind": NONE, "why": shown(str(error))})
     data = None if in_markup else pictures.data_uri(content, picture.ending)
-    return script_json({**frame, "kind": IMAGE, "pixels": picture.ending == words.PNG, "data": data})
+    return pages.script_json({**frame, "kind": IMAGE, "pixels": picture.ending == words.PNG, "data": data})
 
 
 def _end(place: str, picture: Picture, content: bytes, drawer: vega.Drawer) -> Iterator[End]:
@@ -272,17 +261,3 @@ def _shapes(found: Kept) -> Iterator[Shape]:
             continue
         if size:
             yield pictures.enlarged(size) if picture.ending == words.PNG else size
-
-
-# ------------------------------------------------------------------------------------------------------ text in scripts
-
-
-def script_json(document: Any) -> str:
-    """JSON that stands in a script element: nothing in it ends the element, or begins a comment. Raises ValueError for
-    a number that JSON has not."""
-    return json.dumps(document, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _script_text(source: str) -> str:
-    """JavaScript that stands in a script element; the texts that would end it are in strings and expressions only."""
-    return source.replace("</script", "<\\/script").replace("<!--", "\\x3c!--")

@@ -34,7 +34,7 @@ FLAGS = (
     "--disable-extensions",
     "--disable-sync",
     "--hide-scrollbars",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--remote-debugging-pipe",
 )
 PATIENCE = 60.0
@@ -59,14 +59,23 @@ class Chromium:
         self._rest, self._count = b"", 0
         self.pages: dict[str, Page] = {}
 
-    def open(self, url: str, **looks: Any) -> Page:
-        """A tab in which a page has been loaded; `looks` as Page.look takes them."""
+    def open(self, url: str, *, offline: bool = True, scripts: bool = True, **looks: Any) -> Page:
+        """A tab in which a page has been loaded; `looks` as Page.look takes them. Without `offline` it reaches this
+        machine, and nothing else."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = self.pages[session] = Page(self, session, target)
         for domain in ("Page", "Runtime", "Log", "Network"):
             page.call(f"{domain}.enable")
-        page.call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
+        speed = 0 if offline else -1
+        page.call(
+            "Network.emulateNetworkConditions",
+            offline=offline,
+            latency=0,
+            downloadThroughput=speed,
+            uploadThroughput=speed,
+        )
+        page.call("Emulation.setScriptExecutionDisabled", value=not scripts)
         page.look(**looks)
         page.call("Page.navigate", url=url)
         page.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
@@ -116,11 +125,12 @@ class Page:
     def call(self, method: str, **parameters: Any) -> Document:
         return self._browser.call(method, self._session, **parameters)
 
-    def look(self, width: int = 1280, height: int = 900, *, dark: bool = False) -> None:
+    def look(self, width: int = 1280, height: int = 900, *, dark: bool = False, still: bool = False) -> None:
         """Its window's size and its reader's colours."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        motion = {"name": "prefers-reduced-motion", "value": "reduce" if still else "no-preference"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme, motion])
 
     def ask(self, expression: str) -> Any:
         """The value of an expression in the page, awaited where it is a promise."""
@@ -149,6 +159,14 @@ class Page:
 
     def click(self, x: float, y: float) -> None:
         self.drag((x, y), (x, y), steps=1)
+
+    def press(self, key: str) -> None:
+        """A key, pressed and let go, wherever the focus is."""
+        typed = {"text": key, "code": "Space", "windowsVirtualKeyCode": 32} if key == " " else {"code": key}
+        codes = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "End": 35, "Home": 36}
+        number = {"windowsVirtualKeyCode": codes[key]} if key in codes else {}
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, **typed, **number)
 
     def picture(self, path: Path, *, whole: bool = True) -> None:
         """A PNG of the page as it is seen."""

@@ -77,7 +77,7 @@ def write_pipeline(models: Path, **changes: Any) -> Path:
     folder = models / spec["name"].replace("-", "_")
     folder.mkdir(parents=True)
     (folder / "pipeline.yaml").write_text(yaml.safe_dump(spec))
-    (folder / "train.py").write_text("print('trained')\n")
+    (folder / "train.py").write_text("from toolkit.probe import Probe\n")
     (folder / "serve.py").write_text("def model_fn(model_dir): ...\n")
     return folder
 

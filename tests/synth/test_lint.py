@@ -51,6 +51,7 @@ def test_every_part_is_clean(root: Path, is_clean: Verdict, capsys: pytest.Captu
     )
     tensorflow = {"name": "tensorflow", "version": "2.21.0", "hosting": {"name": "pytorch", "version": "2.6.0"}}
     write_pipeline(root / "training_code", name="hosted", framework=tensorflow)
+    write_pipeline(root / "training_code", name="viewed", views=[{"view": "losses"}])
     vpc = {"subnets": ["subnet-0a1b"], "security_groups": ["sg-0e3f"]}
     assert is_clean(settings("prod", vpc=vpc, permissions_boundary="team-boundary"), root), capsys.readouterr().err
 
