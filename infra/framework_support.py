@@ -35,7 +35,7 @@ def check_python(spec: PipelineSpec, name: str, version: str, field: str = "fram
 
 
 def pythons() -> Mapping[str, Mapping[str, str]]:
-    """The Python of each image, by framework and version; PyTorch's images say it in their names."""
+    """The Python of each image, by framework and version; PyTorch's and TensorFlow's say it in their names."""
     found: dict[str, dict[str, str]] = _support()["pythons"]
     return found
 

@@ -49,6 +49,7 @@ def test_a_shell_starts_the_script(tmp_path: Path) -> None:
     assert find(TENSORFLOW).start == "shell"
     command = script_mode.command(trial(sagemaker_program='"train.py"', epochs="3"), tmp_path)
     assert command == ["/bin/sh", "-c", "python train.py --epochs 3"]
+    assert trial(sagemaker_toolkit_native_launcher_enabled="true").starts_by_shell, "a hyperparameter of PyTorch's"
 
 
 @pytest.mark.fidelity(

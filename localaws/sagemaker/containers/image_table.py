@@ -31,8 +31,8 @@ class Image:
     """An image of the table: name and pins of its environment, and the versions that the real image holds.
 
     start: how its toolkit starts a script: itself ("direct"), by a shell that takes the arguments apart once more
-    ("shell": sagemaker-training before 5.1.3 where it reads the script's errors, as PyTorch's images have it), or as a
-    module ("module": sagemaker-containers).
+    ("shell": sagemaker-training before 5.1.3 where it reads the script's errors, as PyTorch's and TensorFlow's images
+    have it), or as a module ("module": sagemaker-containers).
     from_source: pins of the toolkits that are taken from their sources; of_ours: packages that are ours.
     imports: modules of its framework that a warm interpreter imports.
     """

@@ -75,8 +75,9 @@ class ScriptJob:
 
     @property
     def starts_by_shell(self) -> bool:
-        """Whether a shell starts the script, unless a hyperparameter says otherwise (PyTorch's training.py)."""
-        return self.start == "shell" and not self.framework_parameters.get("sagemaker_toolkit_native_launcher_enabled")
+        """Whether a shell starts the script, unless a hyperparameter says otherwise (PyTorch's training.py alone)."""
+        natively = self.framework_parameters.get("sagemaker_toolkit_native_launcher_enabled")
+        return self.start == "shell" and (not natively or tensorflow_training.is_tensorflow(self.framework_module))
 
     @property
     def is_torch_distributed(self) -> bool:
