@@ -7,8 +7,8 @@ PYTHON ?= python3
 BIN    := .venv/bin
 # A run starts hundreds of Pythons: they read what the first one has compiled, whatever the machine's own setting is.
 export PYTHONDONTWRITEBYTECODE :=
-# Tests wait more than they compute, so more workers than cores pay off; each holds its servers and their functions,
-# which is 4 GB and more at the end.
+# Tests wait more than they compute, so more workers than cores pay off; each holds its servers, with at most forty idle
+# functions of 20 MB each (`idle_functions`, localaws/settings.py).
 WORKERS ?= 3
 # In units that tests/conftest.py makes, longest first.
 SPREAD   = -n $(WORKERS) --dist loadscope

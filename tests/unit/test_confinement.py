@@ -61,6 +61,35 @@ print(repr(os.read(alive, 1)))
 """.replace("ROOT", repr(str(ROOT)))
 
 
+# Each child asks its first process to end about when that begins to wait for it.
+ASKED_TO_END = """
+import os, sys, time
+import _signal as signal
+sys.path.append(ROOT)
+from localaws.confinement import processes
+
+def program():
+    os.kill(os.getppid(), signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    time.sleep(30)
+    return 0
+
+ended = set()
+for _ in range(300):
+    first = os.fork()
+    if first == 0:
+        os._exit(processes.supervise(program))
+    ended.add(os.waitstatus_to_exitcode(os.waitpid(first, 0)[1]))
+print(ended)
+""".replace("ROOT", repr(str(ROOT)))
+
+
+def test_no_signal_is_missed_that_comes_just_before_the_wait_for_a_childs_end() -> None:
+    command = [sys.executable, "-I", "-S", "-c", ASKED_TO_END]
+    ended = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("{143}\n", "")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has subreapers")
 def test_what_a_container_leaves_is_ended_without_importing_anything() -> None:
     command = [sys.executable, "-I", "-S", "-c", LEFT]
