@@ -7,6 +7,13 @@ xgboost_probe_cost, sklearn_probe_cost, keras_probe_cost   share of a whole trai
                its own settings: 100 rounds of trees, a forest, a small network, each on 20,000 examples of 30 features
                (probe_frameworks.py)
 
+views_cost     share of the processor's seconds that five views every 50 steps add to a training of ResNet-18 in PyTorch
+               which saves the same without them, where they have a core of their own (views_model/train.py)
+views_wall_cost   the same of the steps' own time
+slow_view_cost    the same of the step's median, where a view takes ten seconds
+views_beside      what the five views themselves take on their core, as a share of the training's seconds
+views_close_seconds   how much longer the probe takes to close
+
 In seconds of the processor. In PyTorch, a step at which everything is saved counts with all that it leaves to be
 written, as if nothing of that happened beside the training; of 100 steps there is one such, and 99 at which only the
 loss is saved. probe_steps.py measures it.
@@ -46,6 +53,8 @@ SMALL_REPETITIONS, SMALL_EXAMPLES = 2, 1_000
 INTERVAL = 100
 ROUNDS, STEPS = 8, 20
 SMALL_ROUNDS, SMALL_STEPS = 3, 5
+TRAININGS, VIEWED_STEPS = 7, 200
+SMALL_TRAININGS, SMALL_VIEWED_STEPS = 1, 3
 # The last release, with the packages that it needs and doesn't name, in versions that it works with.
 SMDEBUG = ("smdebug==1.0.34", "torch==2.13.0", "protobuf>=3.20,<3.21", "numpy<2.3", "pandas<3", "requests", "psutil")
 SMDEBUG_HOME = harness.ROOT / ".venvs" / "smdebug-1.0.34"
@@ -57,6 +66,7 @@ def measure(small: bool, say: Callable[[str], None]) -> harness.Document:
     rounds, steps = (SMALL_ROUNDS, SMALL_STEPS) if small else (ROUNDS, STEPS)
     python = Images(harness.IMAGES).environment(IMAGE, say).python
     document = joined(document, figures("probe_cost", training(python, "probe", rounds, steps), say))
+    document = joined(document, views(python, small, say))
     theirs, reason = smdebug_python()
     if theirs is None:
         say(f"smdebug is not measured: {reason}")
@@ -123,6 +133,35 @@ def added(rounds: list[dict[str, Any]]) -> float:
     ordinary = statistics.median(watched - unwatched for watched, unwatched in pairs)
     saving = statistics.median(one["saving"] for one in rounds) - plain
     return saving + (INTERVAL - 1) * ordinary
+
+
+def views(python: Path, small: bool, say: Callable[[str], None]) -> harness.Document:
+    """What views cost a training: it with five, with a slow one and without take turns."""
+    trainings, steps = (SMALL_TRAININGS, SMALL_VIEWED_STEPS) if small else (TRAININGS, VIEWED_STEPS)
+    turns = [
+        {
+            kind: measured(
+                python, "views_model/train.py", kind, str(steps), OMP_WAIT_POLICY="passive", OMP_NUM_THREADS="1"
+            )
+            for kind in ("none", "five", "slow")
+        }
+        for _ in range(trainings)
+    ]
+    samples = {
+        "views_cost": [turn["five"]["processor"] / turn["none"]["processor"] - 1 for turn in turns],
+        "views_wall_cost": [turn["five"]["wall"] / turn["none"]["wall"] - 1 for turn in turns],
+        "slow_view_cost": [_median_step(turn["slow"]) / _median_step(turn["none"]) - 1 for turn in turns],
+        "views_beside": [turn["five"]["beside"] / turn["five"]["processor"] for turn in turns],
+        "views_close_seconds": [turn["five"]["close"] - turn["none"]["close"] for turn in turns],
+    }
+    found = {name: round(statistics.median(values), 4) for name, values in samples.items()}
+    pictures = statistics.median(turn["five"]["pictures"] for turn in turns)
+    say(f"views: {100 * found['views_cost']:.2f} % of {turns[0]['none']['processor']:.0f} s, {pictures:g} pictures")
+    return {"figures": found, "samples": samples}
+
+
+def _median_step(training: dict[str, Any]) -> float:
+    return statistics.median(training["steps"])
 
 
 def smdebug_python() -> tuple[Path | None, str]:

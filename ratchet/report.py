@@ -63,7 +63,7 @@ def gather(account: Account, run: Run) -> Sources:
     execution, definition = _machine(account, run)
     bucket = account.shared()["ArtifactBucketName"]
     folder = files.run_folder(run.pipeline, run.run_id)
-    tensors = _tensors(account, bucket, run)
+    tensors = tensors_of(account, bucket, run)
     identity = account.client("sts").get_caller_identity()
     return Sources(
         run=run,
@@ -113,7 +113,7 @@ def _answers(account: Account, bucket: str, folder: str, run: Run) -> Document:
     return found if isinstance(found, dict) else {}
 
 
-def _tensors(account: Account, bucket: str, run: Run) -> str:
+def tensors_of(account: Account, bucket: str, run: Run) -> str:
     """The folder of the tensors whose losses and views are shown; of a run in progress that of its newest round."""
     if run.outcome != outcomes.RUNNING:
         return shown_tensors(run)

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contract import files, names, outcomes
+from contract import files, names
 from ratchet import report, views
 from ratchet.account import Account
 from ratchet.errors import UserError
@@ -39,9 +39,9 @@ def find(account: Account, pipelines: Sequence[str], named: str, round_: int | N
     Raises:
         UserError: there is none, or nothing is left of what it trained from.
     """
-    tried = None if named in pipelines else _tried(account, pipelines, named, round_)
-    if tried is not None:
-        return tried
+    found = None if named in pipelines else tried(account, pipelines, named, round_)
+    if found is not None:
+        return found
     run = RunTable(account).find(list(pipelines), named)
     bucket = account.shared()["ArtifactBucketName"]
     folder = _tensors(account, bucket, run, round_)
@@ -72,14 +72,13 @@ def size(account: Account, training: Training) -> int:
 
 
 def _tensors(account: Account, bucket: str, run: Run, round_: int | None) -> str:
-    own = files.run_folder(run.pipeline, run.run_id) + files.TENSORS
     if round_ is not None:
-        return files.of_round(own, round_)
-    return views.folder_of(account, bucket, own) if run.outcome == outcomes.RUNNING else report.shown_tensors(run)
+        return files.of_round(files.run_folder(run.pipeline, run.run_id) + files.TENSORS, round_)
+    return report.tensors_of(account, bucket, run)
 
 
-def _tried(account: Account, pipelines: Sequence[str], named: str, round_: int | None) -> Training | None:
-    """The training of that name outside of runs."""
+def tried(account: Account, pipelines: Sequence[str], named: str, round_: int | None = None) -> Training | None:
+    """The training of that name outside of runs; None where there is none."""
     bucket, s3 = account.shared()["ArtifactBucketName"], account.client("s3")
     for pipeline in pipelines:
         prefix = names.job_prefix(account.environment.name, pipeline)

@@ -44,7 +44,7 @@ def train(context: Context, pipeline: str) -> Answer:
         client.stop_training_job(TrainingJobName=job)
         stopping = _document(client.describe_training_job(TrainingJobName=job))
         return Answer(stopping, f"{job} is being stopped", INTERRUPTED)
-    document = _document(described)
+    document = {**_document(described), **({"views": _pictures(context, name, job)} if spec.views else {})}
     return Answer(document, lambda: _text(document), 0 if document["status"] == COMPLETED else RUN_FAILED)
 
 
@@ -113,6 +113,27 @@ def _followed(context: Context, job: str) -> Document:
         time.sleep(POLL_SECONDS)
 
 
+def _pictures(context: Context, pipeline: str, job: str) -> list[Document]:
+    """The newest picture of each of its views, fetched, and what went wrong last."""
+    from ratchet import trainings, views
+    from ratchet.view_pages import saving
+    from ratchet.view_pages.vega import Drawer
+
+    bucket, found = context.account.shared()["ArtifactBucketName"], list[Document]()
+    training = trainings.tried(context.account, [pipeline], job)
+    if training is None:
+        return []
+    with Drawer() as drawer:
+        for view in views.read(context.account, bucket, training.tensors):
+            told: Document = {"view": view.name, "problem": view.problems[-1].reason if view.problems else None}
+            if newest := view.newest:
+                content = views.content(context.account, bucket, training.tensors, newest)
+                path = saving.place(context.project.home, training.id, newest.file)
+                told |= {"step": newest.step, "path": str(saving.save(content, path, drawer)) if content else None}
+            found.append(told)
+    return found
+
+
 def _document(described: Document) -> Document:
     return {
         "training_job": described["TrainingJobName"],
@@ -134,4 +155,8 @@ def _text(document: Document) -> str:
     metrics = [f"  {escape(name):<15} {value:g}" for name, value in document["metrics"].items()]
     model = [f"  model           {escape(document['model'])}"] if document["model"] else []
     why = [f"  {escape(document['failure'])}"] if document["failure"] else []
-    return "\n".join([f"{document['status']}{took}", *why, *metrics, *model])
+    drawn = [
+        f"  {escape(view['view']):<15} {escape(view.get('path') or view['problem'] or 'no picture was due')}"
+        for view in document.get("views", ())
+    ]
+    return "\n".join([f"{document['status']}{took}", *why, *metrics, *model, *drawn])

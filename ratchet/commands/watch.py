@@ -198,6 +198,7 @@ def _text(context: Context, look: Look) -> Any:
     run = look.run
     ended = f"run {escape(run.run_id)} has ended: [{outcome_style(run.outcome)}]{escape(run.outcome)}[/]"
     if not look.views:
-        return f"{ended}\nit has drawn no views; pipeline.yaml names them, as views: [losses]"
+        hint = escape("it has drawn no views; pipeline.yaml names them, as `views: [{view: losses}]`")
+        return f"{ended}\n{hint}"
     parts = [_table(look)] if context.console.is_terminal else []
     return Group(*parts, f"{ended}; its report has all pictures: {context.account.command(f'report {run.run_id}')}")

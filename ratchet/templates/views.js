@@ -5,6 +5,8 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 // Playing takes so many milliseconds in all, and a picture stays between the least and the most of them.
 const PLAYED = 20000, LEAST = 90, MOST = 700;
+// An enlarged view, from this width on; and what a document's axes and legend take beside its plot.
+const LARGE = 600, BESIDE = 170;
 
 // ------------------------------------------------------------------------------------------------------------ drawing
 
@@ -20,9 +22,9 @@ const loader = {
 };
 
 /** Draws a picture into an element of its own; the caller puts it in its place. */
-async function drawn(picture, stage) {
+async function drawn(picture, stage, isLarge) {
   if (picture.kind === "image") return image(picture);
-  if (picture.kind === "vega") return vega(picture, stage);
+  if (picture.kind === "vega") return vega(picture, stage, isLarge);
   throw new Error(picture.why || "it can't be shown");
 }
 
@@ -35,22 +37,23 @@ async function image(picture) {
   const longest = Math.max(width, height), { below, to } = page.enlarge;
   const times = picture.pixels && longest < below ? Math.floor(to / longest) : 1;
   if (picture.pixels) found.classList.add("pixels");
-  return { element: found, width: width * times, height: height * times };
+  return { element: found, width: width * times, height: height * times, scales: true };
 }
 
 /** A Vega-Lite document on a canvas, in the colours of the page; expressions are interpreted, not compiled. */
-async function vega(picture, stage) {
+async function vega(picture, stage, isLarge) {
   const spec = picture.data ?? await fetched(picture.url);
   const place = document.createElement("div");
   place.className = "vega offstage";
   stage.append(place);
   const looks = dark.matches ? "dark" : "light";
-  const embedded = embedding(spec, looks);
+  const embedded = embedding(looks, isLarge ? stage.clientWidth : 0);
   try {
     const { view, finalize } = await window.vegaEmbed(place, structuredClone(spec), embedded);
     const canvas = place.querySelector("canvas");
-    const [width, height] = [parseFloat(canvas.style.width), parseFloat(canvas.style.height)];
-    pointed(view, canvas);
+    // Its own size has a style only where the screen's pixels are finer than the page's.
+    const width = parseFloat(canvas.style.width) || canvas.width, height = parseFloat(canvas.style.height) || canvas.height;
+    pointed(view, canvas, width);
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", picture.alt);
     return { element: place, width: spec.width === "container" ? 0 : width, height, free: finalize, view };
@@ -60,20 +63,23 @@ async function vega(picture, stage) {
   }
 }
 
-function embedding(spec, looks) {
+/** How vega-embed draws; across: how wide a document without a width of its own is, with its axes and legend. */
+function embedding(looks, across) {
+  const config = structuredClone(page.themes[looks]);
+  if (across > LARGE) Object.assign(config.view, { continuousWidth: across - BESIDE, continuousHeight: Math.min(across / 2, innerHeight * 0.6) });
   return {
     mode: "vega-lite", ast: true, actions: false, renderer: "canvas", defaultStyle: false, hover: false, loader,
-    config: page.themes[looks], tooltip: { theme: looks }, downloadFileName: "view", logLevel: 1,
+    config, tooltip: { theme: looks }, logLevel: 1,
   };
 }
 
 /** Points at what is under the pointer also where the picture is shown smaller than it was drawn. */
-function pointed(view, canvas) {
+function pointed(view, canvas, width) {
   const handler = view._handler;
   if (!handler?.pick || !handler._origin) return;
   handler.pickEvent = event => {
     const box = canvas.getBoundingClientRect(), [left, top] = handler._origin;
-    const times = parseFloat(canvas.style.width) / box.width;
+    const times = width / box.width;
     const [x, y] = [(event.clientX - box.left) * times, (event.clientY - box.top) * times];
     return handler.pick(handler._scene, x, y, x - left, y - top);
   };
@@ -179,14 +185,16 @@ class View {
     this.name = article.dataset.name;
     this.stage = article.querySelector(".stage");
     this.pictures = [];
-    this.width = Number(this.stage.dataset.width) || 0;
-    this.height = Number(this.stage.dataset.height) || 0;
+    this.isLarge = false;
+    this.unreserved();
     this.wanted = this.shown = null;
     this.visible = this.moved = false;
     this.player = new Player(article.querySelector(".controls"), (place, byHand) => this.show(place, byHand));
     this.stage.addEventListener("keydown", event => this.player.key(event));
     article.querySelector(".larger").addEventListener("click", event => {
-      event.currentTarget.setAttribute("aria-pressed", String(article.classList.toggle("large")));
+      this.isLarge = article.classList.toggle("large");
+      event.currentTarget.setAttribute("aria-pressed", String(this.isLarge));
+      this.unreserved();
       this.redraw();
     });
     seen.observe(article);
@@ -238,14 +246,16 @@ class View {
   async draw() {
     while (this.visible && this.shown !== this.wanted) {
       const picture = this.shown = this.wanted;
-      try { this.put(await drawn(picture, this.stage)); } catch (error) { this.put(sorry(picture, error)); }
+      try { this.put(await drawn(picture, this.stage, this.isLarge)); } catch (error) { this.put(sorry(picture, error)); }
       draws += 1;
     }
   }
 
   put(found) {
-    if (found.height) this.reserve(found.width, found.height);
-    if (found.width) found.element.style.width = `min(100%, ${found.width}px, ${100 * found.width / this.width}%)`;
+    const grows = this.isLarge && found.scales;
+    if (found.height) this.reserve(found.width, found.height, grows);
+    const share = `${100 * found.width / this.width}%`;
+    if (found.width) found.element.style.width = grows ? share : `min(100%, ${found.width}px, ${share})`;
     found.element.classList.remove("offstage");
     this.drawn?.free?.();
     this.stage.replaceChildren(found.element);
@@ -253,17 +263,20 @@ class View {
   }
 
   /** Room for the largest picture so far, so that nothing below moves while others come. */
-  reserve(width, height) {
-    if (width <= this.width && height <= this.height && this.stage.style.aspectRatio) return;
+  reserve(width, height, grows) {
     [this.width, this.height] = [Math.max(width, this.width), Math.max(height, this.height)];
-    room(this.stage, this.width, this.height);
+    const fit = Math.min(this.height, 3 * this.width), most = grows ? `calc(85vh * ${this.width / fit})` : `${this.width}px`;
+    this.stage.style.aspectRatio = width ? `${this.width} / ${fit}` : "auto";
+    this.stage.style.maxWidth = width ? most : "";
+    this.stage.style.minHeight = width ? "" : `${this.height}px`;
   }
-}
 
-function room(stage, width, height) {
-  stage.style.aspectRatio = width ? `${width} / ${Math.min(height, 3 * width)}` : "auto";
-  stage.style.maxWidth = width ? `${width}px` : "";
-  stage.style.minHeight = width ? "" : `${height}px`;
+  /** The room that the page knows of before anything is drawn. */
+  unreserved() {
+    const known = this.isLarge ? {} : this.stage.dataset;
+    [this.width, this.height] = [Number(known.width) || 0, Number(known.height) || 0];
+    if (this.isLarge) this.stage.removeAttribute("style");
+  }
 }
 
 /** What stands where a picture can't be shown. */

@@ -163,7 +163,7 @@ def sentences(view: View, *, held: int | None = None, gone: int = 0) -> tuple[st
         pace = f", which took {duration(view.seconds / drawn)} a picture" if view.seconds and drawn else ""
         said.append(f"{_count(view.skipped, 'due step')} passed while it was drawn{pace}: no picture of those.")
     if view.status == words.GIVEN_UP:
-        said.append(f"It was given up after {words.FAILURES} failures in a row.")
+        said.append(f"It was {words.GIVEN_UP} after {words.FAILURES} failures in a row.")
     return tuple(said)
 
 

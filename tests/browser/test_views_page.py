@@ -256,6 +256,21 @@ def test_one_slider_moves_them_all(browser: Chromium, folder: Path) -> None:
     page.close()
 
 
+def test_a_view_can_be_enlarged_and_made_small_again(browser: Chromium, folder: Path) -> None:
+    page = opened(browser, folder)
+    for name in ("latents", "losses", "reconstruction", "digits"):
+        scrolled(page, name)
+        article = f"document.querySelector('article[data-name={name}]')"
+        width = f"{article}.querySelector('.stage canvas, .stage img').getBoundingClientRect().width"
+        small = page.ask(width)
+        page.ask(f"{article}.querySelector('.larger').click()")
+        page.wait(f"!{STATE}.working && {width} > {1.5 * small}")
+        page.ask(f"{article}.querySelector('.larger').click()")
+        page.wait(f"!{STATE}.working && Math.abs({width} - {small}) < 2")
+    assert page.complaints == []
+    page.close()
+
+
 @pytest.mark.parametrize(("width", "opens_dark"), [(1280, False), (390, True)])
 def test_nothing_is_cut_or_too_faint(browser: Chromium, folder: Path, width: int, opens_dark: bool) -> None:
     """In light and in dark, as it opens and as it becomes."""

@@ -36,6 +36,14 @@ def test_what_the_probe_costs_in_pytorch() -> None:
     assert len(found["samples"]["probe_cost"]) == 1
 
 
+def test_what_views_cost_in_pytorch() -> None:
+    found = probe.views(python(), True, said)
+    wanted = ["views_cost", "views_wall_cost", "slow_view_cost", "views_beside", "views_close_seconds"]
+    assert list(found["figures"]) == wanted
+    assert all(len(found["samples"][name]) == probe.SMALL_TRAININGS for name in wanted)
+    assert found["figures"]["views_beside"] > 0, "they were drawn"
+
+
 # Of each set one that is left alone and one that is stopped.
 @pytest.mark.parametrize(
     ("kinds", "healthy", "sick"),

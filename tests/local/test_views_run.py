@@ -26,7 +26,7 @@ GOOD = [
     {"view": "views.pixels", "name": "grey-pixels", "every": 40},
     {"view": "pixels", "name": "after_each", "every": "evaluation", "parameters": {"rows": 2}},
 ]
-BAD = [{"view": name, "every": 40} for name in ("raises", "hangs", "too_much", "not_saved")]
+BAD = [{"view": name, "every": 40} for name in ("raises", "more_views.hangs", "too_much", "not_saved")]
 RULES = [{"rule": "ExplodingTensor", "parameters": {"collection_names": ["losses"]}}]
 PIPELINES = {
     "viewed": Scripted({"views": GOOD, "rules": RULES}, FILES),
@@ -34,11 +34,11 @@ PIPELINES = {
 }
 # Of 120 steps, 0 to 119; a picture after an evaluation stands at the training steps before it.
 PICTURES = {
-    "losses": (20, 100, ".vl.json"),
-    "confusion": (20, 120, ".vl.json"),
-    "path": (40, 80, ".svg"),
-    "grey-pixels": (40, 80, ".png"),
-    "after_each": (20, 120, ".png"),
+    "losses": (20, 100, words.VEGA_LITE),
+    "confusion": (20, 120, words.VEGA_LITE),
+    "path": (40, 80, words.SVG),
+    "grey-pixels": (40, 80, words.PNG),
+    "after_each": (20, 120, words.PNG),
 }
 
 
@@ -115,14 +115,14 @@ def test_a_run_leaves_its_pictures(viewed: Pipeline, run: Mapping[str, Any]) -> 
 
 def test_views_that_go_wrong_break_nothing_and_say_so(deployed: Callable[[str], Pipeline]) -> None:
     pipeline = deployed("viewed-badly")
-    pipeline.order(accuracy=0.9, pictures=["path/80"])
+    pipeline.order(accuracy=0.9, pictures=["path/160"], steps=200)
     record = pipeline.run()
     assert record["outcome"] == "Promoted", record.get("error")
     assert document(pipeline, record["run_id"], "path")["pictures"]
     said = {
         "raises": "IndexError: index 7 is out of bounds for axis 0 with size 2",
-        "too_much": "2",
-        "not_saved": "biases is not saved at train step 40: there is no tensor of that name",
+        "too_much": " MiB; at most 2 MiB: draw less",
+        "not_saved": ": there is no tensor of that name",
     }
     for name, reason in said.items():
         found = document(pipeline, record["run_id"], name)
@@ -132,7 +132,7 @@ def test_views_that_go_wrong_break_nothing_and_say_so(deployed: Callable[[str], 
 
 
 def test_a_run_that_a_rule_stops_keeps_its_pictures(viewed: Pipeline) -> None:
-    viewed.order(accuracy=0.9, explodes=True)
+    viewed.order(accuracy=0.9, explodes=100, pictures=["path/80"])
     record = viewed.run()
     assert record["outcome"] == "StoppedByRule", record.get("error")
     assert document(viewed, record["run_id"], "path")["pictures"]
@@ -151,8 +151,8 @@ def test_a_view_is_drawn_afterwards_as_it_was_beside_the_training(
 
 def test_all_that_is_due_is_drawn_of_any_view(run: Mapping[str, Any], person: Person, tmp_path: Path) -> None:
     built_in = person.drawn(run["run_id"], "losses", "--every", "50", "--output", str(tmp_path / "losses"))
-    assert [picture["step"] for picture in built_in["pictures"]] == [50, 100]
-    assert {Path(picture["path"]).name for picture in built_in["pictures"]} == {f"{n:012d}.svg" for n in (50, 100)}
+    assert [picture["step"] for picture in built_in["pictures"]] == [0, 50, 100]
+    assert {Path(picture["path"]).name for picture in built_in["pictures"]} == {f"{n:012d}.svg" for n in (0, 50, 100)}
     assert (tmp_path / "losses" / "000000000050.vl.json").is_file(), "what the view itself has drawn lies beside it"
 
 
@@ -169,20 +169,25 @@ def test_the_folders_own_code_draws_what_the_runs_could_not(run: Mapping[str, An
 def test_what_cannot_be_drawn_is_said(run: Mapping[str, Any], person: Person) -> None:
     answer = person.drawn(run["run_id"], "views.raises", "--step", "40", code=1)
     assert answer["pictures"] == [] and "IndexError" in answer["problems"][0]["reason"]
-    nothing_due = person.drawn(run["run_id"], "path", "--every", "100000", code=1)
-    assert "it is drawn every 100000 steps, and the last one saved is" in nothing_due["failure"]
     unknown = person("view", "20260101-000000-0000", "path")
     assert (unknown.exit_code, "there is no run '20260101-000000-0000'" in unknown.stderr) == (1, True)
 
 
-def test_the_role_that_draws_reads_tensors_and_code_alone(viewed: Pipeline, run: Mapping[str, Any]) -> None:
+def test_a_training_that_is_tried_out_draws_its_views_too(viewed: Pipeline, person: Person) -> None:
+    viewed.order(accuracy=0.9, pictures=["path/80", "losses/100"])
+    result = person("train", viewed.name, "--json")
+    assert result.exit_code == 0, result.output
+    tried = json.loads(result.stdout)
+    newest = {view["view"]: view for view in tried["views"]}
+    assert newest.keys() == PICTURES.keys()
+    assert b'stroke="teal"' in Path(newest["path"]["path"]).read_bytes()
+    assert newest["losses"]["path"].endswith(".svg"), "what opens anywhere"
+    (again,) = person.drawn(tried["training_job"], "path", "--step", str(newest["path"]["step"]))["pictures"]
+    assert again["path"] == newest["path"]["path"]
+
+
+def test_the_role_that_draws_is_asked_for_what_it_may(viewed: Pipeline, run: Mapping[str, Any], person: Person) -> None:
     role = viewed.role("ViewsViewing")
-    policies = viewed.aws.client("iam").list_role_policies(RoleName=role)["PolicyNames"]
-    text = json.dumps(
-        [
-            viewed.aws.client("iam").get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-            for name in policies
-        ]
-    )
-    assert f"runs/viewed/????????-??????-????/{files.TENSORS}/*" in text
-    assert files.EVALUATION_FOLDER not in text and "iam:" not in text
+    with viewed.without("s3:GetObject", role):
+        told = person.drawn(run["run_id"], "path", "--step", "80", code=1)
+    assert told["status"] == "Failed" and "s3:GetObject" in told["failure"] and role in told["failure"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,14 +70,23 @@ class S3(Service):
         assert VersionId in ("", f"version-of-{Key}")
         del self.objects[Bucket, Key]
 
-    def list_objects_v2(self, *, Bucket: str, Prefix: str, **_: Any) -> Document:  # noqa: N803 - boto3's
+    def get_object(self, *, Bucket: str, Key: str, Range: str = "bytes=0-") -> Document:  # noqa: N803 - boto3's
+        if (Bucket, Key) not in self.objects:
+            raise self.error("get_object", "NoSuchKey", "The specified key does not exist.")
+        start, _, end = Range.removeprefix("bytes=").partition("-")
+        return {"Body": io.BytesIO(self.objects[Bucket, Key][int(start) : int(end) + 1 if end else None])}
+
+    def list_objects_v2(self, *, Bucket: str, Prefix: str, Delimiter: str = "", **_: Any) -> Document:  # noqa: N803
         at = datetime(2026, 11, 20, 10, 11, 12, tzinfo=UTC)
         found = [
-            {"Key": key, "Size": len(body), "LastModified": at}
+            {"Key": key, "Size": len(body), "LastModified": at, "ETag": f'"{zlib.crc32(body):08x}"'}
             for (bucket, key), body in sorted(self.objects.items())
             if bucket == Bucket and key.startswith(Prefix)
         ]
-        return {"KeyCount": len(found), "Contents": found} if found else {"KeyCount": 0}
+        here = [each for each in found if not Delimiter or Delimiter not in each["Key"][len(Prefix) :]]
+        names = {each["Key"][len(Prefix) :].partition(Delimiter or "/")[0] for each in found if each not in here}
+        below = {"CommonPrefixes": [{"Prefix": f"{Prefix}{name}/"} for name in sorted(names)]} if names else {}
+        return {"KeyCount": len(here) + len(names), **({"Contents": here} if here else {}), **below}
 
 
 class RunTable(Dynamo):

@@ -83,13 +83,13 @@ def test_the_report_has_every_trial_and_says_why_there_is_none() -> None:
 
 
 def test_the_losses_are_the_best_trials() -> None:
-    assert report._shown_tensors(runs.of_item(TUNED)) == (f"runs/digits-forest/{RUN_ID}/train/tensors/{JOB}-002-x")
+    assert report.shown_tensors(runs.of_item(TUNED)) == (f"runs/digits-forest/{RUN_ID}/train/tensors/{JOB}-002-x")
     earlier = names.tuning_job("local", "digits-forest", "20261119-101112-abcd") + "-002-0a1b2c3d"
     adopted = record(tuning={**TUNING, "best": {**TRIALS[1], "job": earlier}})
-    assert report._shown_tensors(runs.of_item(adopted)) == (
+    assert report.shown_tensors(runs.of_item(adopted)) == (
         f"runs/digits-forest/20261119-101112-abcd/train/tensors/{earlier}"
     )
-    assert report._shown_tensors(runs.of_item(record())) == f"runs/digits-forest/{RUN_ID}/train/tensors"
+    assert report.shown_tensors(runs.of_item(record())) == f"runs/digits-forest/{RUN_ID}/train/tensors"
 
 
 def test_the_list_of_runs_says_which_tuned() -> None:

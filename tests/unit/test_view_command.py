@@ -81,26 +81,6 @@ def test_what_is_asked_comes_whole_through_the_jobs_arguments() -> None:
 # ------------------------------------------------------------------------------------------------------- the command
 
 
-class Objects(S3):
-    """Also read, and listed by folders."""
-
-    def get_object(self, *, Bucket: str, Key: str, Range: str = "") -> dict[str, Any]:  # noqa: ARG002,N803 - boto3's
-        import io  # noqa: PLC0415
-
-        if (Bucket, Key) not in self.objects:
-            raise self.error("get_object", "NoSuchKey", "The specified key does not exist.")
-        return {"Body": io.BytesIO(self.objects[Bucket, Key])}
-
-    def list_objects_v2(self, *, Prefix: str, Delimiter: str = "", **more: Any) -> dict[str, Any]:  # noqa: N803
-        answer = super().list_objects_v2(Prefix=Prefix, **more)
-        if not Delimiter:
-            return answer
-        rest = {entry["Key"]: entry["Key"][len(Prefix) :] for entry in answer.get("Contents", ())}
-        below = sorted({f"{Prefix}{name.partition('/')[0]}/" for name in rest.values() if "/" in name})
-        here = [entry for entry in answer.get("Contents", ()) if "/" not in rest[entry["Key"]]]
-        return {**answer, "Contents": here, "CommonPrefixes": [{"Prefix": prefix} for prefix in below]}
-
-
 class Processing(SageMaker):
     """Jobs that end at the first look, as `ends` says, and have drawn what it says."""
 
@@ -157,7 +137,7 @@ def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     models = world.root / "training_code"
     (models / "toolkit" / "view_job.py").write_text("")
     (models / "iris_tree" / "views.py").write_text("def maps(trial, step, rows=1): ...\n")
-    services = {"s3": Objects(), "sagemaker": Processing(world), "logs": Logs(), "stepfunctions": Machines()}
+    services = {"s3": S3(), "sagemaker": Processing(world), "logs": Logs(), "stepfunctions": Machines()}
     for name, service in services.items():
         world.serve(name, service)
     (tmp_path / "spec").mkdir()

@@ -1,7 +1,7 @@
 """A model of two numbers that is fitted step by step, with a probe by hand: for tests of views in whole runs.
 
-The training data are orders, as the scripted model's: how many `steps`, whether it `explodes`, and which pictures it
-waits for before it ends (`view/step`), since whoever draws them beside it makes it wait for nothing.
+The training data are orders, as the scripted model's: how many `steps`, at which one it `explodes`, and which
+`pictures` it waits for then, or at its end (`view/step`): whoever draws them beside it makes it wait for nothing.
 """
 
 import json
@@ -24,37 +24,38 @@ weights = np.zeros(2)
 held_out = random.normal(size=(60, 2))
 truth = (held_out @ [1.0, -2.0] > 0).astype(int)
 
+
+def wait_for_pictures():
+    """Until they are there, whatever their formats; for a minute at most."""
+    wanted = [picture.partition("/")[::2] for picture in orders.get("pictures", ())]
+    until = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < until:
+        if all(list((directory() / "views" / view).glob(f"{int(step):012d}.*")) for view, step in wanted):
+            return
+        time.sleep(0.05)
+
+
 probe = Probe.from_environment()
 for step in range(steps):
     inputs = random.normal(size=(32, 2))
     error = inputs @ weights - inputs @ [1.0, -2.0]
     weights -= 0.05 * error @ inputs / len(inputs)
-    loss = float("inf") if orders.get("explodes") and step > steps / 2 else float(np.mean(error**2))
-    probe.loss("squared", loss)
+    explodes = orders.get("explodes") == step
+    if explodes:
+        wait_for_pictures()
+    probe.loss("squared", float("inf") if explodes else float(np.mean(error**2)))
     probe.tensor("weights", weights.copy())
-    probe.scalar("rate", 0.05)
     probe.step()
+    if explodes:
+        time.sleep(600)  # the rule ends it
     if step % 20 == 19:
         with probe.mode("eval"):
             probe.labels(truth)
             probe.predictions(np.stack([-held_out @ weights, held_out @ weights], axis=1))
             probe.step()
     time.sleep(0.01)
-
-
-def drawn(picture):
-    """Whether a picture that is waited for is there, whatever its format."""
-    view, _, step = picture.partition("/")
-    return list((directory() / "views" / view).glob(f"{int(step):012d}.*"))
-
-
-until = time.monotonic() + WAIT_SECONDS
-while not all(drawn(picture) for picture in orders.get("pictures", ())) and time.monotonic() < until:
-    time.sleep(0.05)
-if orders.get("explodes"):
-    time.sleep(600)  # the rule ends it
+wait_for_pictures()
 probe.close()
-print(f"error={loss:.6f}", flush=True)
 model = Path(os.environ["SM_MODEL_DIR"])
 (model / "model.json").write_text(json.dumps(orders))
 save_serving_code(model)

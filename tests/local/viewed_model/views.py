@@ -1,7 +1,5 @@
 """Views of all kinds, and some that go wrong."""
 
-import time
-
 import numpy as np
 
 from toolkit.views import png
@@ -19,18 +17,14 @@ def path(trial, step, colour="steelblue"):
 
 
 def pixels(trial, step, *, rows=4):
-    """The weights as grey pixels, as a PNG."""
-    grey = np.clip(128 + 60 * trial.value("weights", step), 0, 255).astype(np.uint8)
+    """The weights as grey pixels, as a PNG. After an evaluation: those of the last step before it."""
+    last = max(at for at in trial.steps("weights") if at <= step)
+    grey = np.clip(128 + 60 * trial.value("weights", last), 0, 255).astype(np.uint8)
     return png(np.repeat(grey[None, :], rows, axis=0))
 
 
 def raises(trial, step):
     return trial.value("weights", step)[7]
-
-
-def hangs(trial, step):
-    while True:
-        time.sleep(1)
 
 
 def too_much(trial, step):
