@@ -108,7 +108,7 @@ def training(python: Path, hook: str, rounds: int, steps: int) -> harness.Docume
 def measured(python: Path, script: str, *arguments: str, **variables: str) -> harness.Document:
     """What a script beside this one printed. Its last argument is a folder for what it writes."""
     with tempfile.TemporaryDirectory(prefix="ratchet-bench-") as folder:
-        command = [str(python), str(Path(__file__).with_name(script)), *arguments, folder]
+        command = [str(python), str(Path(__file__).parent / script), *arguments, folder]
         environment = {**os.environ, **variables}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode != 0:

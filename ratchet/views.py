@@ -104,8 +104,9 @@ def read(account: Account, bucket: str, folder: str, known: Known | None = None)
 
 
 def content(account: Account, bucket: str, folder: str, picture: Picture) -> bytes | None:
-    """A picture's content; None where it is no longer there, or is larger than a picture may be."""
-    return _body(account.client("s3"), bucket, f"{folder}/{picture.file}", words.PICTURE_BYTES)
+    """A picture's content; None where it is no longer there, or is larger than its document says: of those that a page
+    has room for all are read."""
+    return _body(account.client("s3"), bucket, f"{folder}/{picture.file}", picture.bytes)
 
 
 def folder_of(account: Account, bucket: str, tensors: str) -> str:

@@ -76,7 +76,7 @@ def _drawing(context: Context) -> Any:
         if error.name not in ("altair", "vl_convert"):
             raise
         how = f"{sys.executable} -m pip install -r {context.project.root / PICTURES}"
-        raise UserError(f"the pictures need Altair and vl-convert, which aren't installed: `{how}`") from error
+        raise UserError(f"the pictures need Altair, which isn't installed: `{how}`") from error
 
 
 def _study(context: Context, names: tuple[str, ...]) -> Study:

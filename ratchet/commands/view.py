@@ -24,6 +24,7 @@ POLL_SECONDS = 0.5
 INTERRUPTED = 130
 COMPLETED = "Completed"
 ENDED = (COMPLETED, "Failed", "Stopped")
+_TOLD_LATER = "views: "
 
 
 @command("view")
@@ -115,7 +116,8 @@ def _followed(context: Context, job: str) -> Document:
     while True:
         described: Document = client.describe_processing_job(ProcessingJobName=job)
         for line in run_logs.of_job(context.account, names.VIEW_STEP, job):
-            if line.event_id not in seen:
+            # What couldn't be drawn is told at the end, by step.
+            if line.event_id not in seen and not line.message.startswith(_TOLD_LATER):
                 seen.add(line.event_id)
                 context.say_styled(f"[dim]{line.at:%H:%M:%S}[/] {escape(line.message)}")
         if described["ProcessingJobStatus"] in ENDED:

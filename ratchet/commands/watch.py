@@ -152,9 +152,11 @@ def _trouble(view: View) -> str:
     """What is wrong with a view, in a few words."""
     from contract import views as words
     from ratchet.live import first_line
+    from ratchet.terminal import shown
     from ratchet.views import UNREADABLE
 
-    last = first_line(view.problems[-1].reason, 120) if view.problems else ""
+    # Told before it is laid out: a control character has no width.
+    last = shown(first_line(view.problems[-1].reason, 120)) if view.problems else ""
     if view.status in (words.GIVEN_UP, UNREADABLE):
         return f"{view.status}: {last}".strip(": ")
     return f"{view.failed} failed, last: {last}" if view.failed else ""

@@ -35,8 +35,9 @@ async function image(picture) {
   try { await found.decode(); } catch { throw new Error(await refused(picture) || "this browser can't show it"); }
   const [width, height] = [found.naturalWidth || 300, found.naturalHeight || 150];
   const longest = Math.max(width, height), { below, to } = page.enlarge;
-  const times = picture.pixels && longest < below ? Math.floor(to / longest) : 1;
-  if (picture.pixels) found.classList.add("pixels");
+  const isSmall = picture.pixels && longest < below, times = isSmall ? Math.floor(to / longest) : 1;
+  // Of a large one, a plot say, which may be shown smaller than it is, pixels aren't the point.
+  if (isSmall) found.classList.add("pixels");
   return { element: found, width: width * times, height: height * times, scales: true };
 }
 

@@ -256,6 +256,29 @@ def test_one_slider_moves_them_all(browser: Chromium, folder: Path) -> None:
     page.close()
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_point_can_be_pointed_at_however_small_the_picture_is_shown(
+    browser: Chromium, folder: Path, width: int
+) -> None:
+    page = opened(browser, folder, width=width)
+    scrolled(page, "latents")
+    at = page.ask(
+        f"""(() => {{ const view = {VIEW.format(name="latents")}.drawn.view; let found; const look = item => {{
+             if (item.items) item.items.forEach(look); if (item.datum?.digit === '7' && item.shape) found = item; }};
+           look(view.scenegraph().root);
+           const canvas = view.container().querySelector('canvas'), box = canvas.getBoundingClientRect();
+           const [x, y] = view.origin(), pad = view.padding(), times = box.width / canvas.width;
+           const [right, down] = [x + pad.left + found.x, y + pad.top + found.y];
+           return [box.left + times * right, box.top + times * down, times]; }})()"""
+    )
+    assert (at[2] < 0.9) == (width == 390), "on a phone it is shown smaller"
+    page.mouse("mouseMoved", at[0] - 40, at[1] - 40)
+    page.mouse("mouseMoved", at[0], at[1])
+    page.wait("document.getElementById('vg-tooltip-element')?.textContent.includes('digit')")
+    assert "7" in page.ask("document.getElementById('vg-tooltip-element').textContent")
+    page.close()
+
+
 def test_a_view_can_be_enlarged_and_made_small_again(browser: Chromium, folder: Path) -> None:
     page = opened(browser, folder)
     for name in ("latents", "losses", "reconstruction", "digits"):

@@ -22,9 +22,9 @@ from contract import views as words
 MODEL = Path(__file__).parent / "viewed_model"
 FILES = {path.name: path.read_text() for path in MODEL.glob("*.py")}
 VIEWS = [{"view": "losses", "every": 20}, {"view": "path", "every": 40}, {"view": "raises", "every": 40}]
-PIPELINES = {"watched": Scripted({"views": VIEWS, "probe": {"sync_seconds": 1}}, FILES)}
-# Ten seconds of training, so that there is something to watch.
-STEPS = 1000
+PIPELINES = {"watched": Scripted({"views": VIEWS}, FILES)}
+# Longer than it takes until the first pictures have been copied (ten seconds), so that there is something to watch.
+STEPS = 1600
 
 
 @pytest.fixture(scope="module")

@@ -168,6 +168,7 @@ class What(Case):
         saved = {step: trial.record("conv/x", step).collections for step in trial.steps("conv/x")}
         both = ("tensors", "tensors:norms")
         self.assertEqual(saved, {0: both, 2: both[1:], 3: both[:1], 4: both[1:], 6: both})
+        self.assertEqual(trial.steps("conv/x", whole=True), [0, 3, 6])
         self.assertEqual((trial.reductions("conv/x"), trial.names(collection="tensors")), (["norm"], ["conv/x"]))
         self.assertIn("only norm are saved", self.not_saved("conv/x", 2))
         self.setUp()

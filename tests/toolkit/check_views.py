@@ -53,6 +53,7 @@ class Figures(unittest.TestCase):
             (types.SimpleNamespace(savefig=print), "of Matplotlib: figure.savefig("),
             (7, "returned a int"),
             ({"data": {}}, "no Vega-Lite document: it has none of mark, layer"),
+            ({"mark": "point", "data": [{"x": 1}]}, "data is a list, which Vega-Lite takes for nothing; write"),
             ({"mark": "bar", "$schema": "https://vega.github.io/schema/vega/v5.json"}, "the document is no Vega-Lite"),
             ({"mark": "bar", "data": {"url": "points.csv"}}, "a page doesn't load 'points.csv'"),
             ({"layer": [{"mark": "bar", "data": {"url": "a.csv"}}]}, "a page doesn't load 'a.csv'"),

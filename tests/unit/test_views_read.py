@@ -15,7 +15,7 @@ from contract import files
 from contract import views as words
 from ratchet import account, views
 from ratchet.account import Account
-from ratchet.views import Picture, Problem
+from ratchet.views import Problem
 
 TENSORS = "runs/iris-tree/20261120-160000-ab12/train/tensors"
 PICTURE = {"step": 100, "file": "views/losses/000000000100.svg", "bytes": 9, "at": "2026-11-20T16:00:00Z"}
@@ -91,11 +91,12 @@ def test_a_document_that_is_none_is_said_to_be(world: World, here: Account, body
 
 
 def test_a_picture_or_a_document_that_is_too_large_is_not_taken(world: World, here: Account) -> None:
-    picture = Picture(100, words.SVG, words.picture("bars", 100, words.SVG), 9)
-    world.s3.objects[ARTIFACTS, f"{TENSORS}/{picture.file}"] = b"a" * words.PICTURE_BYTES
-    assert views.content(here, ARTIFACTS, TENSORS, picture) is not None
-    world.s3.objects[ARTIFACTS, f"{TENSORS}/{picture.file}"] = b"a" * (words.PICTURE_BYTES + 1)
-    assert views.content(here, ARTIFACTS, TENSORS, picture) is None
+    for says, most in ((2000, 2000), (None, words.PICTURE_BYTES), (10**9, words.PICTURE_BYTES)):
+        (picture,) = views.of_document("losses", {"pictures": [{**PICTURE, "bytes": says}]}).pictures
+        world.s3.objects[ARTIFACTS, f"{TENSORS}/{picture.file}"] = b"a" * most
+        assert views.content(here, ARTIFACTS, TENSORS, picture) is not None
+        world.s3.objects[ARTIFACTS, f"{TENSORS}/{picture.file}"] = b"a" * (most + 1)
+        assert views.content(here, ARTIFACTS, TENSORS, picture) is None
     world.s3.objects[ARTIFACTS, f"{TENSORS}/{words.document('bars')}"] = b" " * (views.DOCUMENT_BYTES + 1)
     assert [view.status for view in views.read(here, ARTIFACTS, TENSORS)] == [views.UNREADABLE]
 

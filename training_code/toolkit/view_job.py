@@ -64,8 +64,16 @@ def _draw(views: str, steps: list[int] | None, output: Path) -> tuple[int, str]:
     command += ["--code", str(SOURCE), "--output", str(output)]
     command += ["--steps", ",".join(map(str, steps))] if steps else []
     path = os.pathsep.join([str(SOURCE), str(PACKAGES)])
+    environment = {**os.environ, "PYTHONPATH": path}
+    # The pictures' paths are the container's, of no use to anybody.
     process = subprocess.Popen(
-        command, cwd=SOURCE, env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.PIPE, text=True, errors="replace"
+        command,
+        cwd=SOURCE,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
     )
     last = deque[str](maxlen=LINES)
     for line in process.stderr or ():

@@ -25,13 +25,18 @@ held_out = random.normal(size=(60, 2))
 truth = (held_out @ [1.0, -2.0] > 0).astype(int)
 
 
+def is_told(view, step):
+    """Whether a view's document has the picture of a step, as what is copied to S3 last."""
+    document = directory() / "views" / f"{view}.json"
+    pictures = json.loads(document.read_text())["pictures"] if document.is_file() else []
+    return any(picture["step"] == int(step) for picture in pictures)
+
+
 def wait_for_pictures():
-    """Until they are there, whatever their formats; for a minute at most."""
-    wanted = [picture.partition("/")[::2] for picture in orders.get("pictures", ())]
+    """Until all that are ordered are there; for a minute at most."""
+    wanted = [picture.split("/") for picture in orders.get("pictures", ())]
     until = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < until:
-        if all(list((directory() / "views" / view).glob(f"{int(step):012d}.*")) for view, step in wanted):
-            return
+    while time.monotonic() < until and not all(is_told(view, step) for view, step in wanted):
         time.sleep(0.05)
 
 

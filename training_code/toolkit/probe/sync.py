@@ -86,6 +86,12 @@ class Sync:
         indexes = self._read(layout.INDEX, "*.jsonl")
         documents = self._read(files.VIEWS, "*.json")
         files_ = [path for path in self._files() if path not in indexes and path not in documents]
+        # Pictures first: they are small, and somebody may be looking, or the job about to be stopped.
+        for path in files_:
+            if self._folder(path) == files.VIEWS:
+                self._copy_file(path)
+        for path, content in documents.items():
+            self._put(path, content)
         for path in files_:
             if self._folder(path) == layout.TENSORS:
                 self._copy_file(path)
@@ -94,8 +100,6 @@ class Sync:
         for path in files_:
             if self._folder(path) != layout.END:
                 self._copy_file(path)
-        for path, content in documents.items():
-            self._put(path, content)
         # A job that has ended has nothing to come.
         for path in files_:
             if self._folder(path) == layout.END:

@@ -110,12 +110,15 @@ class Trial:
             raise self._not_saved(name, None, TRAIN)
         return self._kinds[name]
 
-    def steps(self, name: str | None = None, mode: str = TRAIN) -> list[int]:
-        """The steps at which something, or this tensor (whole or reduced), was saved in a mode, sorted."""
+    def steps(self, name: str | None = None, mode: str = TRAIN, *, whole: bool = False) -> list[int]:
+        """The steps at which something, or this tensor, was saved in a mode, sorted; as reductions alone, too, unless
+        `whole`."""
         self.refresh()
         mode = mode_of(mode)
         tables = [
-            steps for (of, named, _), steps in list(self._records.items()) if of == mode and name in {None, named}
+            steps
+            for (of, named, reduction), steps in list(self._records.items())
+            if of == mode and name in {None, named} and not (whole and reduction)
         ]
         return sorted(
             {step for steps in tables for step, by in steps.items() if any(not r.dropped for r in by.values())}

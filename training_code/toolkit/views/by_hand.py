@@ -26,6 +26,9 @@ class ByHand:
     Args:
         place: the tensors, a folder or an s3:// prefix.
         say: takes the path of each picture. warn: takes a sentence about each that there isn't.
+
+    Raises:
+        ToolkitError: there are no tensors, or they can't be read.
     """
 
     def __init__(  # noqa: PLR0913 - each an edge, which tests replace
@@ -40,18 +43,29 @@ class ByHand:
     ) -> None:
         self._place, self._code, self._output = place, code, output
         self._limits, self._say, self._warn = limits or Limits(), say, warn
-        self._trial = Trial(place)
+        self._trial = self._opened(place)
         self._artists: dict[str, Artist] = {}
+
+    @staticmethod
+    def _opened(place: str) -> Trial:
+        try:
+            trial = Trial(place)
+            there = trial.last_step() is not None or trial.passes()
+        except Exception as error:
+            if isinstance(error, ToolkitError):
+                raise
+            # boto3's: no such bucket, no permission, no credentials, no network; or it isn't installed.
+            raise ToolkitError(f"{place} can't be read: {error}") from error
+        if not there:
+            raise ToolkitError(f"there are no tensors in {place}; it must be the folder that holds index/")
+        return trial
 
     def draw(self, configurations: Sequence[Configuration], steps: Sequence[int] | None = None) -> bool:
         """Draws the views at these steps, else at all that are due; whether all of it could be drawn.
 
         Raises:
-            ToolkitError: there are no tensors, or they can't be read.
             OSError: the output can't be written.
         """
-        if self._trial.last_step() is None and not self._trial.passes():
-            raise ToolkitError(f"there are no tensors in {self._place}; it must be the folder that holds index/")
         try:
             drawn = [self._draw(configuration, steps) for configuration in configurations]
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,6 @@ from contract import times, views
 from toolkit.probe.layout import write_atomically
 from toolkit.views.artist import Failure, Picture
 from toolkit.views.configuration import Configuration
-
-# The earlier documents of a job that was interrupted, as texts by their paths below the tensors' folder.
-Earlier = Callable[[str], "bytes | None"]
 
 
 class Document:

@@ -69,6 +69,8 @@ def _vega_lite(document: dict[Any, Any]) -> bytes:
         raise FigureError(f"$schema is {schema!r}: the document is no Vega-Lite")
     if not any(name in document for name in _VIEWS):
         raise FigureError(f"the dict is no Vega-Lite document: it has none of {', '.join(_VIEWS)}")
+    if isinstance(document.get("data"), (list, tuple)):
+        raise FigureError('data is a list, which Vega-Lite takes for nothing; write {"values": …} around it')
     try:
         whole = _json(document)
         for url in _urls(whole):

@@ -19,9 +19,9 @@ class TrialUntil(Trial):
     def _is_later(self, step: int, mode: str) -> bool:
         return (self._passes.get(step, 0) if mode == EVAL else step) > self.until
 
-    def steps(self, name: str | None = None, mode: str = TRAIN) -> list[int]:
+    def steps(self, name: str | None = None, mode: str = TRAIN, *, whole: bool = False) -> list[int]:
         mode = mode_of(mode)
-        return [step for step in super().steps(name, mode) if not self._is_later(step, mode)]
+        return [step for step in super().steps(name, mode, whole=whole) if not self._is_later(step, mode)]
 
     def passes(self) -> dict[int, list[int]]:
         return {step: steps for step, steps in super().passes().items() if step <= self.until}
