@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import altair as alt
 import jinja2
 import vl_convert
 
+from ratchet import pages
 from ratchet.axes import number
 from ratchet.durations import duration
 from ratchet.terminal import shown
@@ -22,7 +21,6 @@ from ratchet.tuning.rows import Rows, text
 from ratchet.tuning.study import Entry, Study
 from ratchet.tuning.trials import COMPLETED, FAILED, NO_OBJECTIVE, RUNNING, STOPPED, STOPPED_EARLY, TuningJob
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
 STATUSES = (COMPLETED, STOPPED_EARLY, STOPPED, RUNNING, NO_OBJECTIVE, FAILED)
 # A failed trial's reason in the table.
 REASON = 160
@@ -98,9 +96,9 @@ def render(study: Study, where: Where) -> str:
             columns=_columns(study),
             table=list(_table(study)),
             parallel_width=AXIS_WIDTH * (len(study.hyperparameters) + 1),
-            document=_script_json(_document(rows, drawn)),
-            script=_script_text((TEMPLATES / "tuning.js").read_text(encoding="utf-8")),
-            vega=_script_text(_BUNDLE(vl_version=VEGA_LITE)),
+            document=pages.script_json(_document(rows, drawn)),
+            script=pages.script_text((pages.TEMPLATES / "tuning.js").read_text(encoding="utf-8")),
+            vega=pages.script_text(_BUNDLE(vl_version=VEGA_LITE)),
         )
     )
 
@@ -166,17 +164,6 @@ def _document(rows: Rows, drawn: Sequence[Panel]) -> Document:
     }
 
 
-def _script_json(document: Document) -> str:
-    """JSON that stands in a script element: nothing in it ends the element, or begins a comment."""
-    told = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return told.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _script_text(source: str) -> str:
-    """JavaScript that stands in a script element; the texts that would end it are in strings and expressions only."""
-    return source.replace("</script", "<\\/script").replace("<!--", "\\x3c!--")
-
-
 def _told(study: Study, now: datetime) -> list[Told]:
     found, first = [], 0
     for place, job in enumerate(study.jobs):
@@ -232,6 +219,6 @@ def _short(value: str, as_number: float | None) -> str:
 
 
 def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(pages.TEMPLATES), autoescape=True, trim_blocks=True)
     environment.filters.update(shown=shown, duration=duration)
     return environment

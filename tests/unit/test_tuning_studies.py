@@ -13,7 +13,7 @@ from tuning_documents import FAILURE, METRIC, START, tuning_job
 from tuning_world import check_answer, summary_of
 
 from ratchet.errors import UserError
-from ratchet.report import TEMPLATES
+from ratchet.pages import TEMPLATES
 from ratchet.tuning import importance, panels, ranges, study, theme, trials
 from ratchet.tuning.ranges import Hyperparameter
 from ratchet.tuning.rows import LABEL, LABELS, Rows, extent_of, unit_of
