@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import ToolkitError
@@ -44,14 +44,8 @@ def image_grid(
     top = _FONT + _GAP if column_names else 0.0
     across, down = width * scale + _GAP, height * scale + _GAP
     parts = [
-        *(
-            svg.text(left + column * across + width * scale / 2, _FONT, name, size=_FONT, anchor="middle")
-            for column, name in enumerate(column_names)
-        ),
-        *(
-            svg.text(left - _GAP, top + row * down + height * scale / 2 + _FONT / 3, name, size=_FONT, anchor="end")
-            for row, name in enumerate(row_names)
-        ),
+        *_captions(column_names, lambda column: (left + column * across + width * scale / 2, _FONT), "middle"),
+        *_captions(row_names, lambda row: (left - _GAP, top + row * down + height * scale / 2 + _FONT / 3), "end"),
         *(
             _image(each, left + column * across, top + row * down, scale)
             for row, of in enumerate(pictures)
@@ -61,6 +55,11 @@ def image_grid(
     ]
     columns = max(map(len, pictures))
     return svg.document(left + columns * across - _GAP, top + len(pictures) * down - _GAP, *parts, title=title)
+
+
+def _captions(names: Sequence[object], place: Callable[[int], tuple[float, float]], anchor: str) -> Iterator[str]:
+    for number, name in enumerate(names):
+        yield svg.text(*place(number), name, size=_FONT, anchor=anchor)
 
 
 def _pixels(picture: Any, row: int, column: int) -> Array | None:

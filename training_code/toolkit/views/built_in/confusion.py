@@ -103,10 +103,26 @@ def _document(title: str, subtitle: str, matrix: Array, names: list[str]) -> dic
         if matrix[row, column]
     ]
     cell = max(LEAST_CELL, SIDE // len(names)) if len(names) > WRITTEN else 34
+    opacity = {
+        "field": "share",
+        "type": "quantitative",
+        "scale": {"domain": [0, 1], "range": [0.06, 1]},
+        "legend": {"format": ".0%", "title": "share of the label"},
+    }
+    layers: list[dict[str, Any]] = [{"mark": {"type": "rect", "color": MAIN}, "encoding": {"opacity": opacity}}]
+    if len(names) <= WRITTEN:
+        white = {"condition": {"test": "datum.share > 0.6", "value": "white"}}
+        written = {"text": {"field": "count", "type": "quantitative"}, "color": white}
+        layers.append({"mark": {"type": "text", "fontSize": 11}, "encoding": written})
+    size = {"width": {"step": cell}, "height": {"step": cell}}
+    return chart(title, subtitle, **size, data={"values": rows}, encoding=_encoding(names, cell), layer=layers)
+
+
+def _encoding(names: list[str], cell: int) -> dict[str, Any]:
     font = min(10, cell - 2)
     turned = -90 if cell < font * max(map(len, names)) / 1.5 else 0
     axis = {"type": "nominal", "sort": names, "scale": {"domain": names}}
-    encoding = {
+    return {
         "x": {
             "field": "predicted",
             **axis,
@@ -121,16 +137,3 @@ def _document(title: str, subtitle: str, matrix: Array, names: list[str]) -> dic
             {"field": "share", "type": "quantitative", "format": ".1%", "title": "share of the label"},
         ],
     }
-    opacity = {
-        "field": "share",
-        "type": "quantitative",
-        "scale": {"domain": [0, 1], "range": [0.06, 1]},
-        "legend": {"format": ".0%", "title": "share of the label"},
-    }
-    layers: list[dict[str, Any]] = [{"mark": {"type": "rect", "color": MAIN}, "encoding": {"opacity": opacity}}]
-    if len(names) <= WRITTEN:
-        white = {"condition": {"test": "datum.share > 0.6", "value": "white"}}
-        written = {"text": {"field": "count", "type": "quantitative"}, "color": white}
-        layers.append({"mark": {"type": "text", "fontSize": 11}, "encoding": written})
-    size = {"width": {"step": cell}, "height": {"step": cell}}
-    return chart(title, subtitle, **size, data={"values": rows}, encoding=encoding, layer=layers)
