@@ -17,7 +17,7 @@ from toolkit.heldout import Example
 
 # A model that answers every example with all that it could do and shouldn't.
 CHEATS = textwrap.dedent("""
-    import ctypes, gc, json, os, socket, subprocess
+    import ctypes, gc, json, os, socket, subprocess, tempfile
     from pathlib import Path
 
     libc = ctypes.CDLL(None, use_errno=True)
@@ -131,6 +131,8 @@ CHEATS = textwrap.dedent("""
                 pass
         Path(model_dir, "own.txt").write_text("its own folder is")
         Path(os.environ["TMPDIR"], "own.txt").write_text("and one for what it likes")
+        with tempfile.TemporaryFile() as file:  # which Python opens where the judge has, unless it is told
+            file.write(b"too")
         open("/dev/null", "w").close()
         return could
 

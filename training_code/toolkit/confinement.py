@@ -17,6 +17,7 @@ import os
 import re
 import stat
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,7 @@ class Confinement:
         for name in [name for name in os.environ if _CREDENTIAL.match(name)]:
             del os.environ[name]
         os.environ.update(HOME=str(scratch), TMPDIR=str(scratch), USER="model", LOGNAME="model")
+        tempfile.tempdir = None  # the judge's, which this process remembers
         os.chdir(folder)
         if self.way == USER:
             _become(FIRST_USER + number)
