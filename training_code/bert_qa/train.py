@@ -76,7 +76,7 @@ def parse_arguments():
     parser.add_argument("--length", type=whole(96, 512), default=LENGTH)
     parser.add_argument("--stride", type=whole(16, 400), default=STRIDE)
     parser.add_argument("--batch", type=whole(1, 1024), default=BATCH)
-    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--learning-rate", type=rate, default=LEARNING_RATE)
     parser.add_argument("--warm-up", type=share, default=WARM_UP)
     parser.add_argument("--without-answer", type=share, default=WITHOUT_ANSWER)
     parser.add_argument("--validation", type=share, default=VALIDATION)
@@ -115,6 +115,13 @@ def share(text):
     if not 0 <= found <= 1:
         raise argparse.ArgumentTypeError(f"{text} is no number from 0 to 1")
     return found
+
+
+def rate(text):
+    """A share above 0, as an argument's type."""
+    if not share(text):
+        raise argparse.ArgumentTypeError(f"{text} learns nothing; a number above 0, 1 at most")
+    return float(text)
 
 
 def words(learned):
