@@ -263,6 +263,8 @@ class Hyperparameters(unittest.TestCase):
             (["--epochs", "0"], "--epochs: 0 is no whole number from 1 to 100"),
             (["--validation", "1.5"], "--validation: 1.5 is no number from 0 to 1"),
             (["--threshold", "high"], "--threshold: high is no number from 0 to 1"),
+            (["--learning-rate", "0"], "--learning-rate: 0 learns nothing"),
+            (["--learning-rate", "nan"], "--learning-rate: nan is no number from 0 to 1"),
             (["--length", "1024"], "--length: 1024 is no whole number from 96 to 512"),
             (["--length", "128", "--stride", "100"], "--stride 100 leaves gaps between windows of 128: 61 at most"),
         ):
@@ -335,6 +337,7 @@ class Files(unittest.TestCase):
         self.assertEqual(len(learned) + len(judged), 90)
         self.assertTrue(18 <= len(judged) <= 18 + facts.ASKED)
         self.assertFalse({one.context for one in learned} & {one.context for one in judged})
+        self.assertEqual(len(questions.split(found, 0.0, seed=1)[1]), facts.ASKED)
         with self.assertRaisesRegex(questions.QuestionsError, "all questions are of one article"):
             questions.split(found[:1], 0.2, seed=1)
 

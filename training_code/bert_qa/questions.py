@@ -97,7 +97,7 @@ def split(questions, share, seed):
     judged, wanted = set(), share * len(questions)
     counted = 0
     for article in articles[:-1]:
-        if counted >= wanted:
+        if judged and counted >= wanted:
             break
         judged.add(article)
         counted += sum(question.article == article for question in questions)

@@ -23,7 +23,7 @@ import squad
 import torch
 from answering import Settings
 from attention import Watched
-from windows import Batch, Encoder, alike
+from windows import Batch, Encoder, Pair, alike
 
 from toolkit.probe import Probe
 from toolkit.serving import save_serving_code
@@ -76,7 +76,7 @@ def parse_arguments():
     parser.add_argument("--length", type=whole(96, 512), default=LENGTH)
     parser.add_argument("--stride", type=whole(16, 400), default=STRIDE)
     parser.add_argument("--batch", type=whole(1, 1024), default=BATCH)
-    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--learning-rate", type=rate, default=LEARNING_RATE)
     parser.add_argument("--warm-up", type=share, default=WARM_UP)
     parser.add_argument("--without-answer", type=share, default=WITHOUT_ANSWER)
     parser.add_argument("--validation", type=share, default=VALIDATION)
@@ -117,47 +117,50 @@ def share(text):
     return found
 
 
+def rate(text):
+    """A share above 0, as an argument's type."""
+    if not share(text):
+        raise argparse.ArgumentTypeError(f"{text} learns nothing; a number above 0, 1 at most")
+    return float(text)
+
+
 def words(learned):
     """The texts that tiny's vocabulary is of."""
     return [text for question in learned for text in (question.question, question.context)]
 
 
 def learn(args, model, tokenizer, learned, judged):
-    """Trains while the probe saves losses, and the attention of one sentence every `watch` steps; returns how the
-    model answers."""
+    """Trains while the probe saves losses, and the attention of one sentence; returns how the model answers."""
     encoder, chance = Encoder(tokenizer), random.Random(args.seed)  # noqa: S311
     asked = [(encoder.pair(one.question, one.context), one) for one in learned]
-    loss, settings = torch.nn.CrossEntropyLoss(), Settings(args.length, args.stride)
+    settings, loss = Settings(args.length, args.stride), torch.nn.CrossEntropyLoss()
     optimizer = torch.optim.AdamW(trained(model), lr=args.learning_rate, weight_decay=0.01, fused=True)
     steps = args.epochs * -(-round(len(asked) * (1 + args.without_answer)) // args.batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: pace(step / steps, args.warm_up))
     probe = Probe.from_environment()
     probe.watch(model, loss=loss, optimizer=optimizer)
-    watched, step = Watched(model, tokenizer, probe), 0
+    watched = Watched(model, tokenizer, probe)
     for epoch in range(1, args.epochs + 1):
-        began, total = time.monotonic(), 0.0
-        windows, places = drawn(encoder, asked, args.short, args.without_answer, chance)
-        batches = alike(windows, args.batch, chance)
-        for batch in batches:
-            if step % args.watch == 0:
+        began, losses = time.monotonic(), []
+        for batch, places in batches(args, encoder, asked, chance):
+            if schedule.last_epoch % args.watch == 0:
                 watched.look()
             model.train()
-            value = loss(Batch([windows[i] for i in batch], encoder.pad).logits(model), places[batch])
+            value = loss(batch.logits(model), places)
             optimizer.zero_grad()
             value.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            total, step = total + value.item(), step + 1
+            losses.append(value.item())
         part = judged if epoch == args.epochs else chance.sample(judged, min(PART, len(judged)))
         found = answered(probe, model, tokenizer, pairs(part), settings)
-        print(f"epoch={epoch} train:loss={total / len(batches):.4f} seconds={time.monotonic() - began:.0f}", flush=True)
+        seconds = time.monotonic() - began
+        print(f"epoch={epoch} train:loss={sum(losses) / len(losses):.4f} seconds={seconds:.0f}", flush=True)
         report(probe, part, found)
         watched.look()
     settings = replace(settings, threshold=chosen_threshold(args, judged, found))
-    mixed = [(one.question, elsewhere(judged, one)) for one in judged]
-    refused = [span.score < settings.threshold for span in answered(probe, model, tokenizer, mixed, settings)]
-    print(f"threshold={settings.threshold:.4f} refused={sum(refused) / len(refused):.4f}", flush=True)
+    say_refused(judged, answered(probe, model, tokenizer, elsewhere(judged), settings), settings.threshold)
     probe.close()
     return settings
 
@@ -174,19 +177,21 @@ def pace(done, warm_up):
     return done / warm_up if done < warm_up else max(0.0, (1 - done) / (1 - warm_up))
 
 
-def drawn(encoder, asked, length, without_answer, chance):
-    """An epoch's windows, and the places (windows, 2) of their answers' first and last tokens: a window a question,
-    and of some of them another one, of a context that has no answer."""
+def batches(args, encoder, asked, chance):
+    """An epoch's batches, and the places (windows, 2) of their answers' first and last tokens: a window a question, and
+    of some of them another one, of a context that has no answer."""
     made = []
     for pair, question in asked:
         answer = chance.choice(question.answers) if question.answers else None
-        made.append(encoder.around(pair, answer, length, chance))
-    for pair, question in chance.sample(asked, round(len(asked) * without_answer)):
+        made.append(encoder.around(pair, answer, args.short, chance))
+    for pair, question in chance.sample(asked, round(len(asked) * args.without_answer)):
         other, about = chance.choice(asked)
         if about.article != question.article:
-            mixed = type(pair)(pair.question, other.context, other.places)
-            made.append(encoder.around(mixed, None, length, chance))
-    return [window for window, _ in made], torch.tensor([place for _, place in made])
+            mixed = Pair(pair.question, other.context, other.places)
+            made.append(encoder.around(mixed, None, args.short, chance))
+    windows, places = [window for window, _ in made], torch.tensor([place for _, place in made])
+    for batch in alike(windows, args.batch, chance):
+        yield Batch([windows[place] for place in batch], encoder.pad), places[batch]
 
 
 def answered(probe, model, tokenizer, asked, settings):
@@ -225,10 +230,18 @@ def chosen_threshold(args, judged, found):
     return right[int((1 - args.answered) * len(right))] if right else 0.0
 
 
-def elsewhere(judged, question):
-    """A context that doesn't answer a question, of another article; the empty one where there is none."""
-    others = [one.context for one in judged if one.article != question.article]
-    return others[len(question.question) % len(others)] if others else ""
+def elsewhere(judged):
+    """The questions, each with the context of the next one that is of another article; the empty one where none is."""
+    return [
+        (one.question, next((other.context for other in judged[place:] + judged if other.article != one.article), ""))
+        for place, one in enumerate(judged)
+    ]
+
+
+def say_refused(judged, found, threshold):
+    """Prints the threshold, and the share of questions that it refuses about texts which can't answer them."""
+    refused = sum(span.score < threshold for span in found) / len(judged)
+    print(f"threshold={threshold:.4f} refused={refused:.4f}", flush=True)
 
 
 if __name__ == "__main__":
