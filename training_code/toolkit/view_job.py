@@ -75,7 +75,7 @@ def _draw(views: str, steps: list[int] | None, output: Path) -> tuple[int, str]:
         text=True,
         errors="replace",
     )
-    last = deque[str](maxlen=LINES)
+    last: deque[str] = deque(maxlen=LINES)
     for line in process.stderr or ():
         sys.stderr.write(line)
         last.append(line.strip())
