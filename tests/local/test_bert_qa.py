@@ -52,7 +52,7 @@ def test_learns_is_looked_at_and_answers(answering: Pipeline) -> None:
     assert answer.get("status") == "started", answer
     record = answering.record(answer["run_id"], seconds=SECONDS)
     assert record["outcome"] == "Promoted", record
-    assert float(record["decision"]["challenger"]["score"]) >= 0.45
+    assert float(record["decision"]["score"]) >= 0.45
     for name in ("heads", "head", "neurons"):
         document = drawn(answering, answer["run_id"], name)
         assert len(document["pictures"]) >= 3, document
