@@ -138,7 +138,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-RECORDED = ["cycle", "early_stopping", "platform", "probe", "prune", "rules", "stop", "tune", "warm"]
+RECORDED = ["cycle", "early_stopping", "platform", "probe", "prune", "rules", "stop", "traffic_signs", "tune", "warm"]
 
 
 @pytest.mark.parametrize("name", RECORDED)
