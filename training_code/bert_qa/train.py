@@ -31,7 +31,7 @@ from toolkit.serving import save_serving_code
 # ---------------------------------------------------------------------------------------------------------------------
 # The knobs. pipeline.yaml's train.hyperparameters override them.
 PRETRAINED = pretrained.MINILM  # or tiny: random weights, which learn facts.py's sentences in seconds
-EPOCHS = 5
+EPOCHS = 3
 SHORT = 96  # tokens of a window that it learns from
 LENGTH = 384  # of one that it answers by; a longer context goes into several
 STRIDE = 192  # between two of them: each answer of up to 192 tokens is whole in one
