@@ -72,7 +72,7 @@ def view(  # noqa: PLR0913 - a command's options
 
 
 def _every(text: str | None) -> int | str | None:
-    return int(text) if text and text.isdigit() else text
+    return int(text) if text and text.isdecimal() else text
 
 
 def _folder(context: Context, training: Training) -> Path | None:

@@ -345,6 +345,9 @@ class Moments(ViewsCase):
         for name, step, mode in (("points", 11, "train"), ("examples", 1, "eval")):
             with self.assertRaisesRegex(NotSavedError, "is later than the picture's step 10"):
                 trial.value(name, step, mode)
+        self.assertEqual(trial.names(), ["examples", "loss/train", "loss/validation", "points"])
+        trial.until = 9
+        self.assertEqual(trial.names(), ["loss/train", "points"], "nothing was evaluated until then")
         trial.until = 20
         self.assertEqual(trial.passes(), {10: [0], 20: [1]})
         self.assertEqual((evaluation_steps(trial, 19), evaluation_steps(trial, 20)), ([0], [1]))
