@@ -105,7 +105,7 @@ class Artist:
             stdout=subprocess.PIPE,
             cwd=self._code,
             # A probe that the model's code makes there is off: as another worker it would keep all from ending.
-            env={**os.environ, "PYTHONPATH": path, TENSORS: os.path.join(os.devnull, "tensors")},
+            env={**os.environ, "PYTHONPATH": path, TENSORS: f"{os.devnull}/tensors"},
             bufsize=0,
             start_new_session=True,  # so that whatever a view starts is killed with it
         )
