@@ -31,11 +31,8 @@ def viewing(at: Surroundings) -> JobRole:
 
 def _tries(at: Surroundings) -> list[Grant]:
     """Trainings outside of runs, whose tensors are seen, too; and the pictures, with other code where that is asked."""
-    bucket, tries, drawings = (
-        at.shared.artifact_bucket_arn,
-        files.tries_folder(at.pipeline),
-        files.drawings_folder(at.pipeline),
-    )
+    bucket, tries = at.shared.artifact_bucket_arn, files.tries_folder(at.pipeline)
+    drawings = files.drawings_folder(at.pipeline)
     one = f"{tries}{names.ANY_RUN_ID}/"
     read = (f"{one}{files.TENSORS}/*", f"{one}{files.SOURCE_ARCHIVE}", f"{drawings}{names.ANY_RUN_ID}/*")
     return [
