@@ -227,6 +227,11 @@ class Loading(ViewsCase):
         self.assertEqual([module_of(name, self.folder) for name in ("confusion", "norms")], ["views", "views"])
         self.assertEqual(load("elsewhere.confusion", {}, self.folder)(None, 0), 1)
 
+    def test_a_view_may_stand_in_a_try_or_an_if(self):
+        for code in ("try:\n    import json\n{}except ImportError:\n    pass\n", "if 1:\n    pass\nelse:\n{}"):
+            self.code(code.format("    def losses(trial, step): ...\n"))
+            self.assertEqual(module_of("losses", self.folder), "views")
+
     def test_a_broken_module_leaves_the_toolkit_s(self):
         self.code("def latents(trial, step)\n    return 1\n")
         self.assertEqual(module_of("losses", self.folder), "")
