@@ -58,7 +58,7 @@ def install(aws: EmbeddedAws) -> None:
     lambda_svc._ensure_reaper_thread = lambda: None  # it would keep each function's first environment for ever
     lambda_svc._execute_function_warm = _execute_function_warm
     _refuse_other_runtimes()
-    aws.when_closing(lambda_runtime.reset)
+    aws.when_closing(idle.close)
 
 
 def unsupported(config: Document) -> str | None:
