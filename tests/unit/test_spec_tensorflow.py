@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "itself": (
         {"hosting": {"name": "tensorflow", "version": "2.21.0"}},
         "framework.hosting.name: is 'tensorflow', whose serving container runs no serve.py; frameworks that serve are "
-        "sklearn, xgboost, pytorch, or name an image of your own with image:",
+        "sklearn, xgboost, pytorch",
     ),
     "a number": ({"hosting": 2.6}, 'framework.hosting: is the number 2.6; quote it, as "2.6"'),
     "a version without a framework": (
@@ -114,6 +114,17 @@ def test_what_can_t_be_is_refused(tmp_path: Path, what: str) -> None:
     with pytest.raises(SpecError) as refused:
         tensorflow(tmp_path, **changes)
     assert f": {message}" in str(refused.value)
+
+
+def test_a_container_of_a_chain_may_have_an_image_of_its_own_and_hosting_may_not(tmp_path: Path) -> None:
+    for name in ("features.py", "labels.py"):
+        (tmp_path / name).touch()
+    one = {"name": "tensorflow", "version": "2.21.0"}
+    chain = [{"entry": "features.py"}, {"entry": "labels.py", "framework": one}]
+    with pytest.raises(SpecError, match=r"are sklearn, xgboost, pytorch, or name an image of your own with image:$"):
+        tensorflow(tmp_path, deploy={"instance": "ml.m5.large", "chain": chain})
+    with pytest.raises(SpecError, match=r"frameworks that serve are sklearn, xgboost, pytorch$"):
+        tensorflow(tmp_path, hosting=one)
 
 
 NO_IMAGE: dict[str, tuple[dict[str, Any], str]] = {
