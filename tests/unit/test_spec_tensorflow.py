@@ -10,6 +10,8 @@ import pytest
 from run_world import definition, make_spec, surroundings
 
 from infra import framework_support, images
+from infra.workflow.job_role import HOSTING, PROCESSING, TRAINING
+from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import Image
 from ratchet.spec import PipelineSpec, SpecError
 
@@ -51,6 +53,27 @@ def test_the_evaluation_job_runs_in_the_image_of_the_framework_that_serves(tmp_p
     same = definition(spec, image=judges, evaluating_image=judges)["States"]
     assert same["Evaluate"]["Arguments"]["AppSpecification"]["ImageUri"] == TRAIN
     assert surroundings(spec, image=trains).evaluation_image == trains
+
+
+def test_each_role_may_pull_the_image_of_its_own_job_alone(tmp_path: Path) -> None:
+    spec = tensorflow(tmp_path)
+    found = images.images(spec, "us-east-1")
+    uris = {"image": found.training, "hosting_image": found.hosting, "evaluating_image": str(found.evaluating)}
+    pulled = {name: Image(uri, images.repository_arn(uri, "aws")) for name, uri in uris.items()}
+    may = {
+        role.name: [
+            resource.rpartition("/")[2]
+            for grant in role.grants
+            if "ecr:BatchGetImage" in grant.actions
+            for resource in grant.resources
+        ]
+        for role in run_machine(surroundings(spec, **pulled)).roles
+    }
+    assert may == {
+        TRAINING: ["tensorflow-training"],
+        PROCESSING: ["pytorch-training"],
+        HOSTING: ["pytorch-inference"],
+    }
 
 
 def test_a_chain_s_containers_are_the_hosting_framework_s(tmp_path: Path) -> None:
