@@ -164,5 +164,8 @@ def _text(document: Document) -> str:
     from rich.markup import escape
 
     pictures = [escape(found["path"]) for found in document["pictures"]]
-    problems = [f"[yellow]step {found['step']}: {escape(found['reason'])}[/]" for found in document["problems"]]
+    problems = [
+        f"[yellow]{'' if (step := found['step']) is None else f'step {step}: '}{escape(found['reason'])}[/]"
+        for found in document["problems"]
+    ]
     return "\n".join([*pictures, *problems])

@@ -341,7 +341,10 @@ const together = {
     return Promise.all([...views.values()].filter(view => view.pictures.length).map(view => {
       view.player.pause();
       const after = view.pictures.findIndex(picture => picture.step > step);
-      return view.show(after < 0 ? view.pictures.length - 1 : Math.max(0, after - 1), true);
+      const shown = view.show(after < 0 ? view.pictures.length - 1 : Math.max(0, after - 1), true);
+      // Also one whose newest picture this is stays there, when others come.
+      view.moved = this.moved;
+      return shown;
     }));
   },
 };

@@ -192,9 +192,9 @@ def _figure(found: Kept, drawer: vega.Drawer) -> Figure:
     except TooMuchError as error:
         # A browser would fare no better, and its reader worse.
         too_much = str(error)
+    in_markup = {end.step for end in ends}
     frames = [
-        _frame(picture, content, too_much, in_markup=place in (0, last))
-        for place, (picture, content) in enumerate(found.contents)
+        _frame(picture, content, too_much, in_markup=picture.step in in_markup) for picture, content in found.contents
     ]
     width, height = _room(found, ends)
     return Figure(

@@ -217,6 +217,14 @@ def test_a_view_whose_documents_take_too_much_is_not_left_to_browsers() -> None:
     assert found.ends == ()
 
 
+def test_an_image_beside_such_documents_is_shown() -> None:
+    """A view that returns now this, now that: what isn't in the markup stands in the data."""
+    found = figure(kept("mixed", {100: encoded(PLAIN), 200: drawing(200)}, START), Drawn(too_much=True))
+    shown = json.loads(found.json)[1]
+    assert shown["kind"] == "image"
+    assert shown["data"] or [end.step for end in found.ends] == [200]
+
+
 def test_pictures_that_cannot_be_shown_say_why_and_the_rest_goes_on() -> None:
     contents = {100: b"<svg", 200: b"\x89PNG\r\n\x1a\n", 300: b'{"a": 1e999}', 400: drawing(400)}
     frames = json.loads(figure(kept("mixed", contents, START)).json)
