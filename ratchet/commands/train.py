@@ -128,7 +128,7 @@ def _pictures(context: Context, pipeline: str, job: str) -> list[Document]:
             told: Document = {"view": view.name, "problem": view.problems[-1].reason if view.problems else None}
             if newest := view.newest:
                 content = views.content(context.account, bucket, training.tensors, newest)
-                path = saving.place(context.project.home, training.id, newest.file)
+                path = saving.place(context.project.home, training.id, training.tensors, newest.file)
                 told |= {"step": newest.step, "path": str(saving.save(content, path, drawer)) if content else None}
             found.append(told)
     return found

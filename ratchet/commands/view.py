@@ -153,7 +153,7 @@ def _fetched(context: Context, training: Training, job: Job, drawn: Drawn, outpu
     with Drawer() as drawer:
         for picture in drawn.pictures:
             content = views.content(context.account, bucket, job.folder, picture)
-            usual = saving.place(context.project.home, training.id, picture.file)
+            usual = saving.place(context.project.home, training.id, training.tensors, picture.file)
             path = output / usual.name if output else usual
             if content is not None:
                 found.append({"step": picture.step, "path": str(saving.save(content, path, drawer))})

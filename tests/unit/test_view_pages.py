@@ -329,7 +329,7 @@ def test_text_in_scripts_never_ends_them() -> None:
 
 
 def test_beside_a_document_lies_an_svg_that_any_viewer_opens(tmp_path: Path) -> None:
-    place = saving.place(tmp_path, "run-1", words.picture("points", 100, words.VEGA_LITE))
+    place = saving.place(tmp_path, "run-1", "runs/a/run-1/train/tensors", words.picture("points", 100, words.VEGA_LITE))
     assert place == tmp_path / "views" / "run-1" / "points" / "000000000100.vl.json"
     drawn = saving.save(encoded(PLAIN), place, Drawn())
     assert drawn == place.with_name("000000000100.svg")
