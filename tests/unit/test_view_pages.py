@@ -253,9 +253,11 @@ def test_what_went_wrong_is_said_the_newest_first() -> None:
     assert section.problems(view) == ("step 200: ValueError: 200", "step 100: ValueError: 100", "and 5 failures before")
     assert section.sentences(view) == (
         "There is no picture of it.",
-        f"It was given up after {words.FAILURES} failures in a row.",
+        f"It was given up: {words.FAILURES} failures in a row.",
     )
-    slow = views.of_document("a", document("a", course(drawing, 2), START, skipped=1, seconds=9.0))
+    gone = views.of_document("a", document("a", {}, START, failed=1, problems=problems[:1], status=words.GIVEN_UP))
+    assert section.sentences(gone)[1] == "It was given up: what went wrong would again."
+    slow = views.of_document("a", document("a", course(drawing, 2), START, skipped=1, failed=1, seconds=13.5))
     assert section.sentences(slow) == (
         "1 due step passed while it was drawn, which took 4.5 s a picture: no picture of those.",
     )
