@@ -297,6 +297,28 @@ def test_a_view_can_be_enlarged_and_made_small_again(browser: Chromium, folder: 
     page.close()
 
 
+def test_on_a_phone_an_enlarged_view_has_its_own_size_and_is_scrolled(browser: Chromium, folder: Path) -> None:
+    page = opened(browser, folder, width=390)
+    for name in ("latents", "reconstruction"):
+        scrolled(page, name)
+        article = f"document.querySelector('article[data-name={name}]')"
+        width = f"{article}.querySelector('.stage canvas, .stage img').getBoundingClientRect().width"
+        room = page.ask(f"{article}.clientWidth")
+        assert page.ask(width) <= room
+        page.ask(f"{article}.querySelector('.larger').click()")
+        page.wait(f"!{STATE}.working && {width} > {room}")
+        assert slid(page, name, 3) == 400
+        assert page.ask(f"Math.abs({width} - {VIEW.format(name=name)}.drawn.width) < 1"), "as it was drawn"
+        assert page.ask(
+            f"{article}.querySelector('.stage').scrollWidth > {article}.querySelector('.stage').clientWidth"
+        )
+        assert page.ask("document.documentElement.scrollWidth - window.innerWidth") <= 0, "the page isn't"
+        page.ask(f"{article}.querySelector('.larger').click()")
+        page.wait(f"!{STATE}.working && {width} <= {room}")
+    assert page.complaints == []
+    page.close()
+
+
 @pytest.mark.parametrize(("width", "opens_dark"), [(1280, False), (390, True)])
 def test_nothing_is_cut_or_too_faint(browser: Chromium, folder: Path, width: int, opens_dark: bool) -> None:
     """In light and in dark, as it opens and as it becomes."""
