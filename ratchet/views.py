@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -176,7 +176,7 @@ def _pictures(name: str, entries: list[Any]) -> Iterator[Picture]:
             continue
         size = _count(entry.get("bytes"))
         yield Picture(
-            step, ending, file, min(size or words.PICTURE_BYTES, words.PICTURE_BYTES), moment(entry.get("at"))
+            step, ending, file, min(size or words.PICTURE_BYTES, words.PICTURE_BYTES), _moment(entry.get("at"))
         )
 
 
@@ -184,6 +184,15 @@ def _problems(found: Any) -> Iterator[Problem]:
     for entry in (found if isinstance(found, list) else [])[-words.PROBLEMS :]:
         if isinstance(entry, dict):
             yield Problem(str(entry.get("reason"))[: words.REASON_LENGTH], _count(entry.get("step")))
+
+
+def _moment(value: Any) -> datetime | None:
+    """A time in UTC; None of what is none, or has no time zone: ages are counted from it."""
+    found = moment(value)
+    try:
+        return found.astimezone(UTC) if found and found.tzinfo else None
+    except OverflowError:  # the year 1, somewhere east
+        return None
 
 
 def _count(value: Any) -> int | None:

@@ -92,8 +92,6 @@ class Watcher:
             content = self.content(folder, newest)
             if content is None:
                 return None
-            # Rounds count their steps each from the beginning.
-            of_round = folder.removeprefix(self._tensors) if folder.startswith(self._tensors) else ""
-            path = saving.place(self._home, f"{run.run_id}{of_round}", newest.file)
+            path = saving.place(self._home, run.run_id, folder, newest.file)
             self._written[place] = newest, saving.save(content, path, self._drawer)
         return self._written[place][1]

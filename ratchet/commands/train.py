@@ -128,7 +128,7 @@ def _pictures(context: Context, pipeline: str, job: str) -> list[Document]:
             told: Document = {"view": view.name, "problem": view.problems[-1].reason if view.problems else None}
             if newest := view.newest:
                 content = views.content(context.account, bucket, training.tensors, newest)
-                path = saving.place(context.project.home, training.id, newest.file)
+                path = saving.place(context.project.home, training.id, training.tensors, newest.file)
                 told |= {"step": newest.step, "path": str(saving.save(content, path, drawer)) if content else None}
             found.append(told)
     return found
@@ -149,6 +149,7 @@ def _text(document: Document) -> str:
     from rich.markup import escape
 
     from ratchet.durations import duration
+    from ratchet.live import first_line
 
     seconds = document["seconds"]
     took = "" if seconds is None else f" after {duration(seconds)}"
@@ -156,7 +157,8 @@ def _text(document: Document) -> str:
     model = [f"  model           {escape(document['model'])}"] if document["model"] else []
     why = [f"  {escape(document['failure'])}"] if document["failure"] else []
     drawn = [
-        f"  {escape(view['view']):<15} {escape(view.get('path') or view['problem'] or 'no picture was due')}"
+        f"  {escape(view['view']):<15} "
+        + escape(view.get("path") or first_line(view["problem"]) or "no picture was due")
         for view in document.get("views", ())
     ]
     return "\n".join([f"{document['status']}{took}", *why, *metrics, *model, *drawn])

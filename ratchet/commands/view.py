@@ -156,7 +156,7 @@ def _fetched(context: Context, training: Training, job: Job, drawn: Drawn, outpu
     with Drawer() as drawer:
         for picture in drawn.pictures:
             content = views.content(context.account, bucket, job.folder, picture)
-            usual = saving.place(context.project.home, training.id, picture.file)
+            usual = saving.place(context.project.home, training.id, training.tensors, picture.file)
             path = output / usual.name if output else usual
             if content is not None:
                 found.append({"step": picture.step, "path": str(saving.save(content, path, drawer))})
@@ -167,5 +167,8 @@ def _text(document: Document) -> str:
     from rich.markup import escape
 
     pictures = [escape(found["path"]) for found in document["pictures"]]
-    problems = [f"[yellow]step {found['step']}: {escape(found['reason'])}[/]" for found in document["problems"]]
+    problems = [
+        f"[yellow]{'' if (step := found['step']) is None else f'step {step}: '}{escape(found['reason'])}[/]"
+        for found in document["problems"]
+    ]
     return "\n".join([*pictures, *problems])

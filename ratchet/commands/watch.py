@@ -39,7 +39,7 @@ def watch(context: Context, run: str, show: bool) -> Answer:
     with Drawer() as drawer:
         watcher = watching.Watcher(context.account, found, context.project.home, drawer)
         if not show:
-            return _answer(context, _followed(context, watcher, None))
+            return _answer(context, _followed(context, watcher, found, None))
         return _with_page(context, watcher, found)
 
 
@@ -51,7 +51,7 @@ def _with_page(context: Context, watcher: Watcher, found: Run) -> Answer:
     with LivePage(f"{found.pipeline} {found.run_id}", watcher.content, context.project.home) as page:
         context.say(f"page  {page.url}")
         webbrowser.open(page.url)
-        look = _followed(context, watcher, page)
+        look = _followed(context, watcher, found, page)
         context.say(f"run {look.run.run_id} has ended: {look.run.outcome}; the page stays until Ctrl-C")
         try:
             while True:
@@ -60,9 +60,11 @@ def _with_page(context: Context, watcher: Watcher, found: Run) -> Answer:
             return Answer(_looked(look), "", INTERRUPTED)
 
 
-def _followed(context: Context, watcher: Watcher, page: LivePage | None) -> Look:
+def _followed(context: Context, watcher: Watcher, found: Run, page: LivePage | None) -> Look:
     """Looks until the run has ended; a terminal shows a table that is always up to date, anything else a line for each
     new picture."""
+    # Of a pipeline's name it isn't plain which run is meant, and the first picture may take minutes.
+    context.say(f"run   {found.pipeline} {found.run_id}  {found.outcome}")
     shown = _Table(context) if context.console.is_terminal and context.for_people else _Lines(context)
 
     def see(look: Look) -> None:
@@ -203,4 +205,6 @@ def _text(context: Context, look: Look) -> Any:
         hint = escape("it has drawn no views; pipeline.yaml names them, as `views: [{view: losses}]`")
         return f"{ended}\n{hint}"
     parts = [_table(look)] if context.console.is_terminal else []
-    return Group(*parts, f"{ended}; its report has all pictures: {context.account.command(f'report {run.run_id}')}")
+    return Group(
+        *parts, f"{ended}; its report shows them step by step: {context.account.command(f'report {run.run_id}')}"
+    )

@@ -253,14 +253,28 @@ class View {
   }
 
   put(found) {
-    const grows = this.isLarge && found.scales;
-    if (found.height) this.reserve(found.width, found.height, grows);
-    const share = `${100 * found.width / this.width}%`;
-    if (found.width) found.element.style.width = grows ? share : `min(100%, ${found.width}px, ${share})`;
+    const isWider = this.isLarge && found.width > this.article.clientWidth;
+    this.stage.classList.toggle("wider", isWider);
+    if (isWider) this.scroll(found); else this.fit(found);
     found.element.classList.remove("offstage");
     this.drawn?.free?.();
     this.stage.replaceChildren(found.element);
     this.drawn = found;
+  }
+
+  /** No wider than its place. */
+  fit(found) {
+    const grows = this.isLarge && found.scales;
+    if (found.height) this.reserve(found.width, found.height, grows);
+    const share = `${100 * found.width / this.width}%`;
+    if (found.width) found.element.style.width = grows ? share : `min(100%, ${found.width}px, ${share})`;
+  }
+
+  /** As wide as it is, on a narrow screen: what is written in it could hardly be read otherwise. */
+  scroll(found) {
+    this.height = Math.max(found.height, this.height);
+    this.stage.style.cssText = `min-height: ${this.height}px`;
+    found.element.style.width = `${found.width}px`;
   }
 
   /** Room for the largest picture so far, so that nothing below moves while others come. */
@@ -341,7 +355,10 @@ const together = {
     return Promise.all([...views.values()].filter(view => view.pictures.length).map(view => {
       view.player.pause();
       const after = view.pictures.findIndex(picture => picture.step > step);
-      return view.show(after < 0 ? view.pictures.length - 1 : Math.max(0, after - 1), true);
+      const shown = view.show(after < 0 ? view.pictures.length - 1 : Math.max(0, after - 1), true);
+      // Also one whose newest picture this is stays there, when others come.
+      view.moved = this.moved;
+      return shown;
     }));
   },
 };

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from contract import files
 from contract import views as words
 from ratchet.view_pages import pictures
 from ratchet.view_pages.vega import Drawer
@@ -12,9 +13,13 @@ from ratchet.view_pages.vega import Drawer
 FOLDER = "views"
 
 
-def place(home: Path, run_id: str, picture: str) -> Path:
-    """`<home>/views/<run>/<view>/<step>.svg`, of a picture's file as its document names it (`views/<view>/…`)."""
-    return home / FOLDER / run_id / picture.partition("/")[2]
+def place(home: Path, run_id: str, tensors: str, picture: str) -> Path:
+    """`<home>/views/<run>/<view>/<step>.svg`, of a picture's file as its document names it (`views/<view>/…`); of one
+    of several rounds, which count their steps each from the beginning, `<run>/round-2/<view>/…`.
+
+    tensors: the folder of the tensors that it shows.
+    """
+    return home / FOLDER / f"{run_id}{tensors.rpartition(files.TENSORS)[2]}" / picture.partition("/")[2]
 
 
 def save(content: bytes, path: Path, drawer: Drawer) -> Path:

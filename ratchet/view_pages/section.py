@@ -160,10 +160,14 @@ def sentences(view: View, *, held: int | None = None, gone: int = 0) -> tuple[st
     if gone:
         said.append(f"{_count(gone, 'picture')} of it {'is' if gone == 1 else 'are'} no longer there.")
     if view.skipped:
-        pace = f", which took {duration(view.seconds / drawn)} a picture" if view.seconds and drawn else ""
+        tried = drawn + view.failed
+        pace = f", which took {duration(view.seconds / tried)} a picture" if view.seconds and tried else ""
         said.append(f"{_count(view.skipped, 'due step')} passed while it was drawn{pace}: no picture of those.")
     if view.status == words.GIVEN_UP:
-        said.append(f"It was {words.GIVEN_UP} after {words.FAILURES} failures in a row.")
+        # A function that isn't there, say, isn't asked for twice.
+        is_final = view.failed < words.FAILURES
+        why = "what went wrong would again" if is_final else f"{words.FAILURES} failures in a row"
+        said.append(f"It was {words.GIVEN_UP}: {why}.")
     return tuple(said)
 
 
@@ -192,9 +196,9 @@ def _figure(found: Kept, drawer: vega.Drawer) -> Figure:
     except TooMuchError as error:
         # A browser would fare no better, and its reader worse.
         too_much = str(error)
+    in_markup = {end.step for end in ends}
     frames = [
-        _frame(picture, content, too_much, in_markup=place in (0, last))
-        for place, (picture, content) in enumerate(found.contents)
+        _frame(picture, content, too_much, in_markup=picture.step in in_markup) for picture, content in found.contents
     ]
     width, height = _room(found, ends)
     return Figure(

@@ -207,8 +207,11 @@ def test_the_folders_own_code_is_uploaded_beside_the_tries(world: World) -> None
 
 def test_a_round_is_chosen(world: World) -> None:
     put(world, f"{TENSORS}/round-2/index/0-1-1.jsonl", b"{}\n")
-    assert world.call("view", RUN, "losses", "--round", "2").exit_code == 0
+    told = world.call("view", RUN, "losses", "--round", "2", "--json")
+    assert told.exit_code == 0
     assert uri(world, "tensors") == f"{TENSORS}/round-2/"
+    path = Path(json.loads(told.stdout)["pictures"][0]["path"])
+    assert path.parent == world.root / ".ratchet" / "views" / RUN / "round-2" / "losses", "another round's stay"
 
 
 @pytest.mark.parametrize("named", [TRY, f"local-iris-tree-{TRY}-train"])

@@ -217,6 +217,14 @@ def test_a_view_whose_documents_take_too_much_is_not_left_to_browsers() -> None:
     assert found.ends == ()
 
 
+def test_an_image_beside_such_documents_is_shown() -> None:
+    """A view that returns now this, now that: what isn't in the markup stands in the data."""
+    found = figure(kept("mixed", {100: encoded(PLAIN), 200: drawing(200)}, START), Drawn(too_much=True))
+    shown = json.loads(found.json)[1]
+    assert shown["kind"] == "image"
+    assert shown["data"] or [end.step for end in found.ends] == [200]
+
+
 def test_pictures_that_cannot_be_shown_say_why_and_the_rest_goes_on() -> None:
     contents = {100: b"<svg", 200: b"\x89PNG\r\n\x1a\n", 300: b'{"a": 1e999}', 400: drawing(400)}
     frames = json.loads(figure(kept("mixed", contents, START)).json)
@@ -245,9 +253,11 @@ def test_what_went_wrong_is_said_the_newest_first() -> None:
     assert section.problems(view) == ("step 200: ValueError: 200", "step 100: ValueError: 100", "and 5 failures before")
     assert section.sentences(view) == (
         "There is no picture of it.",
-        f"It was given up after {words.FAILURES} failures in a row.",
+        f"It was given up: {words.FAILURES} failures in a row.",
     )
-    slow = views.of_document("a", document("a", course(drawing, 2), START, skipped=1, seconds=9.0))
+    gone = views.of_document("a", document("a", {}, START, failed=1, problems=problems[:1], status=words.GIVEN_UP))
+    assert section.sentences(gone)[1] == "It was given up: what went wrong would again."
+    slow = views.of_document("a", document("a", course(drawing, 2), START, skipped=1, failed=1, seconds=13.5))
     assert section.sentences(slow) == (
         "1 due step passed while it was drawn, which took 4.5 s a picture: no picture of those.",
     )
@@ -321,7 +331,7 @@ def test_text_in_scripts_never_ends_them() -> None:
 
 
 def test_beside_a_document_lies_an_svg_that_any_viewer_opens(tmp_path: Path) -> None:
-    place = saving.place(tmp_path, "run-1", words.picture("points", 100, words.VEGA_LITE))
+    place = saving.place(tmp_path, "run-1", "runs/a/run-1/train/tensors", words.picture("points", 100, words.VEGA_LITE))
     assert place == tmp_path / "views" / "run-1" / "points" / "000000000100.vl.json"
     drawn = saving.save(encoded(PLAIN), place, Drawn())
     assert drawn == place.with_name("000000000100.svg")

@@ -161,6 +161,12 @@ def test_whatever_a_document_holds_a_view_comes_out() -> None:
             assert 0 < picture.bytes <= words.PICTURE_BYTES
 
 
+@pytest.mark.parametrize("at", ["2026-11-20T16:00:00", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_that_no_age_can_be_counted_from_is_none(at: str) -> None:
+    (picture,) = views.of_document("losses", {"pictures": [{**PICTURE, "at": at}]}).pictures
+    assert picture.at is None
+
+
 def test_pictures_stand_in_the_order_of_their_steps_and_a_step_has_one() -> None:
     entries = [
         {**PICTURE, "step": step, "file": words.picture("losses", step, ending)}

@@ -87,10 +87,11 @@ def test_each_new_picture_is_a_file_and_a_line(world: World, looks: Callable[...
     assert result.exit_code == 0, result.output
     place = f".ratchet/views/{RUN}"
     assert result.output.splitlines() == [
+        f"run   iris-tree {RUN}  Running",
         f"bars  step 100  {place}/bars/000000000100.svg",
         f"bars  step 300  {place}/bars/000000000300.svg",
         f"points  step 50  {place}/points/000000000050.svg",
-        f"run {RUN} has ended: Promoted; its report has all pictures: ratchet report {RUN}",
+        f"run {RUN} has ended: Promoted; its report shows them step by step: ratchet report {RUN}",
     ]
     bars, points = ["bars/000000000100.svg", "bars/000000000300.svg"], ["000000000050.svg", "000000000050.vl.json"]
     assert files_of(world) == [*bars, *(f"points/{each}" for each in points)]
@@ -159,7 +160,7 @@ def test_what_goes_wrong_is_said_once(world: World, looks: Callable[..., None]) 
     )
     result = world.call("watch", RUN)
     assert result.exit_code == 0, "the views were watched, whatever became of the run"
-    assert result.output.splitlines()[:-1] == [
+    assert result.output.splitlines()[1:-1] == [
         "bars  1 failed, last: ValueError: \\x1b[31mno",
         "bars  given up: ValueError: \\x1b[31mno",
     ]
@@ -170,6 +171,7 @@ def test_a_run_without_views_says_how_to_have_some(world: World) -> None:
     result = world.call("watch", OLD)
     assert result.exit_code == 0
     assert result.output.splitlines() == [
+        f"run   iris-tree {OLD}  Promoted",
         f"run {OLD} has ended: Promoted",
         "it has drawn no views; pipeline.yaml names them, as `views: [{view: losses}]`",
     ]
@@ -222,5 +224,5 @@ def test_the_page_stays_when_the_run_has_ended(
     assert result.exit_code == 130
     assert shown == [("Running", False), ("Promoted", True)]
     assert opened[0].startswith("http://127.0.0.1:")
-    assert result.output.splitlines()[0] == f"page  {opened[0]}"
+    assert result.output.splitlines()[:2] == [f"page  {opened[0]}", f"run   iris-tree {RUN}  Running"]
     assert result.output.splitlines()[-1] == f"run {RUN} has ended: Promoted; the page stays until Ctrl-C"

@@ -84,7 +84,8 @@ def _not_due(collections: Sequence[Collection], asked: Question) -> str | None:
 def _due_but_absent(asked: Question) -> str:
     reduced = sorted(r for r, steps in asked.steps.items() if r is not None and asked.step in steps)
     if reduced:
-        return f"of it, only {', '.join(reduced)} are saved; say `values: true` in its collection for the whole tensor"
+        numbers = ", ".join(reduced)
+        return f"only numbers of it are saved ({numbers}); say `values: true` in its collection for the whole tensor"
     if asked.step is None or asked.step > asked.last:
         last = f"the last step saved is {asked.last}" if asked.last >= 0 else "no step has been saved"
         return f"the job has ended, and {last}" if asked.ended else f"not yet, {last}"
