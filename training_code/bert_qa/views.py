@@ -19,8 +19,8 @@ ROW, TEXT = 20, 12
 # queries' and keys' beyond 3, and their products beyond 4, are rare.
 LEFT, TOP, CELL, MOST, BY_ELEMENT = 110, 84, 5, 3.0, 4.0
 COLUMNS = (LEFT, LEFT + 180, LEFT + 360, LEFT + 460)
-# Of an attention that is hardly there no line is drawn: most of the 400 of a head are below.
-FAINT, FAINT_SMALL = 0.03, 0.1
+# Of an attention that is hardly there no line is drawn; spread evenly over 20 tokens it is 0.05.
+FAINT, FAINT_SMALL = 0.02, 0.1
 # Numbers below 0 have another hue.
 STYLE = "<style>.less{fill:#bc4c00}@media(prefers-color-scheme:dark){.less{fill:#f0883e}}</style>"
 

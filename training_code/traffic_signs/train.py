@@ -91,10 +91,13 @@ def train(model, arch, data, args):
     probe.watch(model, loss=training.loss, optimizer=training.optimizer)
     shown = data.images[to_show(data.classes, data.judged, arch.classes)]
     judged, truths = data.images[data.judged], data.classes[data.judged]
+    # A second network with the same weights is asked about them: the probe takes each call of the first for a step.
+    twin = network.build(arch).eval()
     for epoch in training.epochs(data.images[data.learned], data.classes[data.learned]):
         with probe.mode("eval"):
             answers = judge(training, judged, truths)
-            show(probe, model, arch, shown)
+            twin.load_state_dict(model.state_dict())
+            show(probe, twin, arch, shown)
         report(epoch, arch.classes, truths, answers)
     probe.close()
 
