@@ -100,7 +100,7 @@ def probe() -> str:
 
 def document(rows: list[Row], options: argparse.Namespace) -> harness.Document:
     """The figures, medians of the seeds, and each seed's."""
-    samples = {name: [row[name] for row in rows] for name in FIGURES if name in rows[0]}
+    samples = {name: [row[name] for row in rows] for name in FIGURES}
     return {
         "figures": {name: round(statistics.median(found), 4) for name, found in samples.items()},
         "samples": samples,
@@ -116,8 +116,8 @@ def main() -> int:
     parser.add_argument("--rows", type=Path, help="a file of what was measured, which this goes on from")
     options = parser.parse_args()
     if not options.recorded and not options.data.is_file():
-        print(f"{options.data} isn't there: name questions in SQuAD's format by --data", file=sys.stderr)
-        return 1
+        print(f"skipped: there is no file {options.data}; BERT is measured on people's questions", file=sys.stderr)
+        return 0
     return harness.run_with(options, "bert_qa", partial(measure, options))
 
 

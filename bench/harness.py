@@ -61,7 +61,8 @@ def run_with(options: argparse.Namespace, name: str, measure: Callable[[bool, Ca
         where = machine()
         if where["load_before"] > BUSY * where["cores"]:
             print(f"the machine is busy (load {where['load_before']}): expect noise", file=sys.stderr)
-        document = _described(measure(options.small, say), where)
+        places = [value for value in vars(options).values() if isinstance(value, Path)]
+        document = _described(measure(options.small, say), where, places)
         if not options.small:
             RESULTS.mkdir(exist_ok=True)
             (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
@@ -69,11 +70,11 @@ def run_with(options: argparse.Namespace, name: str, measure: Callable[[bool, Ca
     return 0
 
 
-def _described(measured: Document, where: Document) -> Document:
+def _described(measured: Document, where: Document, places: Sequence[Path] = ()) -> Document:
     spread = {key: _spread(samples) for key, samples in measured.pop("samples", {}).items()}
     figures = measured.pop("figures")
     return {
-        "command": shlex.join(["python", str(Path(sys.argv[0]).resolve().relative_to(ROOT)), *sys.argv[1:]]),
+        "command": _command(places),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": where,
@@ -81,6 +82,13 @@ def _described(measured: Document, where: Document) -> Document:
         "spread": spread,
         **measured,
     }
+
+
+def _command(places: Sequence[Path]) -> str:
+    """How this was started. Of a file it has the name alone, not where somebody keeps it."""
+    names = {str(place): place.name for place in places}
+    arguments = [names.get(argument, argument) for argument in sys.argv[1:]]
+    return shlex.join(["python", str(Path(sys.argv[0]).resolve().relative_to(ROOT)), *arguments])
 
 
 def _spread(samples: Sequence[float]) -> Document:

@@ -196,9 +196,6 @@ def main() -> int:
         missing = "no --data FILE was given" if options.data is None else f"there is no file {options.data}"
         print(f"skipped: {missing}; pruning is measured on real pictures", file=sys.stderr)
         return 0
-    # The record says which file it was, not where somebody keeps it.
-    kept = {str(path): path.name for path in (options.data, options.rows) if path}
-    sys.argv = [kept.get(argument, argument) for argument in sys.argv]
     return harness.run_with(options, "prune", partial(measure, options))
 
 

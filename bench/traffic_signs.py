@@ -166,9 +166,6 @@ def main() -> int:
     if not options.recorded and not options.data.is_file():
         print(f"skipped: there is no file {options.data}; signs are recognised on real pictures", file=sys.stderr)
         return 0
-    # The record says which file it was, not where somebody keeps it.
-    kept = {str(path): path.name for path in (options.data, options.rows) if path}
-    sys.argv = [kept.get(argument, argument) for argument in sys.argv]
     return harness.run_with(options, "traffic_signs", partial(measure, options))
 
 

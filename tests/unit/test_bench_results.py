@@ -121,6 +121,16 @@ def test_the_rules_that_are_tried_are_readmes() -> None:
     assert "gradients" in tried["probe"]["collections"]
 
 
+def test_a_record_names_files_without_where_they_lie(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(harness, "RESULTS", tmp_path / "results")
+    data = tmp_path / "signs.npz"
+    monkeypatch.setattr("sys.argv", [str(harness.ROOT / "bench" / "x.py"), "--data", str(data), "--seeds", "3"])
+    options = argparse.Namespace(data=data, rows=None, seeds=3, recorded=False, small=False, json=True)
+    assert harness.run_with(options, "x", lambda _small, _say: {"figures": {"invoke_ms": 1.0}}) == 0
+    written = json.loads((tmp_path / "results" / "x.json").read_text())
+    assert written["command"] == "python bench/x.py --data signs.npz --seeds 3"
+
+
 def test_recorded_prints_the_last_result(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(harness, "RESULTS", tmp_path)
     (tmp_path / "x.json").write_text(json.dumps(document(invoke_ms=4.25)))
