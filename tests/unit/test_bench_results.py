@@ -157,7 +157,19 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-RECORDED = ["autoencoder", "cycle", "early_stopping", "platform", "probe", "prune", "rules", "stop", "tune", "warm"]
+RECORDED = [
+    "autoencoder",
+    "cycle",
+    "early_stopping",
+    "platform",
+    "probe",
+    "prune",
+    "rules",
+    "stop",
+    "traffic_signs",
+    "tune",
+    "warm",
+]
 
 
 @pytest.mark.parametrize("name", RECORDED)
