@@ -179,6 +179,8 @@ class Answers(Trained):
             ('{"question": 3, "context": "a"}', serve.JSON, "question is 3; it must be a text"),
             ('{"question": " ", "context": "a"}', serve.JSON, "question is empty; ask something"),
             ('{"question": "a", "context": "a"}\n{"question": "a"', serve.LINES, "line 2 is no JSON"),
+            (b"\xff", serve.LINES, "the request isn't UTF-8: invalid start byte at byte 0"),
+            ('{"question": "Who?", "context": "\\ud83d"}', serve.JSON, "context holds half of a surrogate pair"),
             ("Who?", "text/plain", "content type text/plain: send application/json or application/jsonlines"),
             (
                 json.dumps({"question": "a", "context": "a" * 100_001}),
@@ -186,7 +188,7 @@ class Answers(Trained):
                 "100001 characters, of at most 100000",
             ),
         ):
-            with self.subTest(body[:40]), self.assertRaisesRegex(ValueError, message):
+            with self.subTest(body[:40]), self.assertRaisesRegex(serve.RequestError, message):
                 serve.input_fn(body, kind)
 
 
@@ -260,12 +262,13 @@ class Hyperparameters(unittest.TestCase):
     def test_those_that_cannot_be_are_refused_by_name(self):
         for arguments, message in (
             (["--pretrained", "large"], "--pretrained: invalid choice"),
-            (["--epochs", "0"], "--epochs: 0 is no whole number from 1 to 100"),
-            (["--validation", "1.5"], "--validation: 1.5 is no number from 0 to 1"),
-            (["--threshold", "high"], "--threshold: high is no number from 0 to 1"),
-            (["--learning-rate", "0"], "--learning-rate: 0 learns nothing"),
-            (["--learning-rate", "nan"], "--learning-rate: nan is no number from 0 to 1"),
-            (["--length", "1024"], "--length: 1024 is no whole number from 96 to 512"),
+            (["--epochs", "0"], "--epochs: is 0; it must be a whole number, at least 1"),
+            (["--validation", "1.5"], "--validation: is 1.5; it must be a number, above 0 and below 1"),
+            (["--threshold", "high"], "--threshold: is high; it must be a number, at least 0 and at most 1"),
+            (["--learning-rate", "0"], "--learning-rate: is 0; it must be a number, above 0"),
+            (["--learning-rate", "nan"], "--learning-rate: is nan; it must be a number, above 0"),
+            (["--length", "1024"], "--length: is 1024; it must be a whole number, at least 96 and at most 512"),
+            (["--warm-up", "1"], "--warm-up: is 1; it must be a number, at least 0 and below 1"),
             (["--length", "128", "--stride", "100"], "--stride 100 leaves gaps between windows of 128: 61 at most"),
         ):
             said = io.StringIO()

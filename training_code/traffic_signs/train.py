@@ -20,6 +20,7 @@ import pictures
 import torch
 import tracks
 import views
+from hyperparameters import number, whole
 from saliency import gradients_of
 from sign_metrics import FLOORS, accuracy, recall
 
@@ -144,38 +145,22 @@ def report(epoch, names, truths, answers):
 def parse_arguments():
     """Hyperparameters come as arguments, folders as SM_* variables, as in every SageMaker framework container."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--width", type=float, default=WIDTH)
-    parser.add_argument("--epochs", type=whole, default=EPOCHS)
-    parser.add_argument("--batch", type=whole, default=BATCH)
-    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
-    parser.add_argument("--weight-decay", type=float, default=WEIGHT_DECAY)
-    parser.add_argument("--weight", type=float, default=WEIGHT)
-    parser.add_argument("--smoothing", type=share, default=SMOOTHING)
-    parser.add_argument("--strength", type=share, default=STRENGTH)
-    parser.add_argument("--validation", type=share, default=VALIDATION)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--threads", type=whole, default=THREADS)
+    parser.add_argument("--width", type=number(above=0, most=1), default=WIDTH)
+    parser.add_argument("--epochs", type=whole(), default=EPOCHS)
+    parser.add_argument("--batch", type=whole(), default=BATCH)
+    parser.add_argument("--learning-rate", type=number(above=0), default=LEARNING_RATE)
+    parser.add_argument("--weight-decay", type=number(least=0), default=WEIGHT_DECAY)
+    parser.add_argument("--weight", type=number(above=0), default=WEIGHT)
+    parser.add_argument("--smoothing", type=number(least=0, below=1), default=SMOOTHING)
+    parser.add_argument("--strength", type=number(least=0, most=1), default=STRENGTH)
+    parser.add_argument("--validation", type=number(above=0, below=1), default=VALIDATION)
+    parser.add_argument("--seed", type=whole(least=0), default=SEED)
+    parser.add_argument("--threads", type=whole(), default=THREADS)
     parser.add_argument("--train", type=Path, default=os.environ.get("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train"))
     parser.add_argument("--model-dir", type=Path, default=os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
     args = parser.parse_args()
     args.model_dir.mkdir(parents=True, exist_ok=True)
     return args
-
-
-def whole(text):
-    """A whole number from 1, of the command line."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is below 1")
-    return number
-
-
-def share(text):
-    """A number from 0 to 1, of the command line."""
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{number:g} is not within 0 and 1")
-    return number
 
 
 if __name__ == "__main__":
