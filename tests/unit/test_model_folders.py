@@ -1,11 +1,13 @@
-"""What several folders of training_code need is copied, since a folder is: then it is the same text in each."""
+"""The folders of training_code beside each other: what they copy is the same text, and none reads another's data."""
 
 from __future__ import annotations
 
 import ast
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+import yaml
 
 FOLDERS = Path(__file__).parents[2] / "training_code"
 SERVING = ("autoencoder/serve.py", "bert_qa/serve.py", "mnist_keras/serve.py", "traffic_signs/serve.py")
@@ -37,3 +39,17 @@ def test_hyperparameters_are_checked_alike() -> None:
 def test_helpers_are_the_same_text(paths: tuple[str, ...], name: str, copies: int) -> None:
     found = [text for path in paths if (text := definition(path, name))]
     assert (len(found), len(set(found))) == (copies, 1)
+
+
+def test_no_two_folders_learn_from_the_same_objects() -> None:
+    """They share a data bucket: what one uploads would be in the other's channel."""
+    prefixes = [
+        prefix
+        for path in sorted(FOLDERS.glob("*/pipeline.yaml"))
+        for prefix in yaml.safe_load(path.read_text())["data"].values()
+    ]
+    assert len(prefixes) > 10
+    shared = [
+        (one, other) for one, other in combinations(prefixes, 2) if one.startswith(other) or other.startswith(one)
+    ]
+    assert not shared
