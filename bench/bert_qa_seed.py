@@ -84,7 +84,7 @@ def asked_of(article):
 
 def command(args, channels):
     """train.py, its knobs as they stand there."""
-    small = ["--pretrained", "tiny", "--epochs", "1", "--watch", "2", "--batch", "16"] if args.small else []
+    small = ["--pretrained", "tiny", "--epochs", "1", "--watch", "2", "--batch", "4"] if args.small else []
     folders = ["--train", str(channels["train"]), "--model-dir", str(channels["model"])]
     return [sys.executable, str(FOLDER / "train.py"), "--seed", str(args.seed), *folders, *small]
 
