@@ -1,5 +1,7 @@
 """Fine-tunes a pretrained BERT until it answers questions about a text with the words of that text.
 
+By hand, without any AWS, where PyTorch is installed:
+
     python facts.py /tmp/facts
     pip install -r requirements.txt
     PYTHONPATH=.. RATCHET_TENSORS=/tmp/tensors python train.py --train /tmp/facts/train --model-dir /tmp/model

@@ -1,7 +1,9 @@
 """Trains Keras's MNIST convnet as a SageMaker script: what Keras's example does, and the lines that SageMaker needs.
 
 TensorFlow is what Keras computes with here, and in no file that is saved: `model.keras` is read by Keras on PyTorch
-where it serves. By hand, where TensorFlow is installed:
+where it serves.
+
+By hand, without any AWS, where TensorFlow is installed:
 
     python example_digits.py /tmp/digits
     PYTHONPATH=.. RATCHET_TENSORS=/tmp/tensors python train.py --train /tmp/digits/train --model-dir /tmp/model
