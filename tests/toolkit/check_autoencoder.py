@@ -360,7 +360,12 @@ class Serving(InAFolder):
             ({"encode": [["a"] * 784]}, "application/json", "encode holds <U1 where pixels are numbers"),
             ({"decode": [[0.5] * 19]}, "application/json", r"of the shape \(1, 19\); latents are numbers \(n, 20\)"),
             ({"decode": [[None] * 20]}, "application/json", r"decode holds object .* latents are numbers \(n, 20\)"),
-            ({"decode": [[float("nan")] * 20]}, "application/json", "decode: latents must be finite numbers"),
+            (
+                {"decode": [[float("nan")] * 20]},
+                "application/json",
+                r"decode: latents must be numbers from -1e.06 to",
+            ),
+            ({"decode": [[1e38] * 20]}, "application/json", r"decode: latents must be numbers from -1e.06 to"),
             ({"decode": [[1, 2], [3]]}, "application/json", "decode: rows must be equally long"),
             ({"classify": [[0] * 784]}, "application/json", 'must be {"encode": digits}'),
             ({"encode": [[0] * 784], "decode": [[0] * 20]}, "application/json", 'must be {"encode": digits}'),

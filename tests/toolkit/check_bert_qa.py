@@ -1,6 +1,7 @@
 """training_code/bert_qa: files and requests that can't be used, windows, F1 as SQuAD has it, answers with exact places,
 and a short training with its views. Runs where PyTorch and the model's requirements are."""
 
+import argparse
 import contextlib
 import io
 import json
@@ -30,6 +31,7 @@ import pretrained  # noqa: E402
 import questions  # noqa: E402
 import serve  # noqa: E402
 import squad  # noqa: E402
+import train  # noqa: E402
 import views  # noqa: E402
 import windows  # noqa: E402
 
@@ -103,6 +105,17 @@ class Training(Trained):
             spans = answering.spans(model.network, model.tokenizer, asked, model.settings)
             self.assertEqual(len(spans), 12)
         self.assertEqual(spans, answering.spans(self.model.network, self.model.tokenizer, asked, self.model.settings))
+
+
+class Threshold(unittest.TestCase):
+    def test_so_many_of_the_right_answers_stay(self):
+        right = questions.Question("Who?", "Ann came.", ((0, 3),), "a")
+        found = [answering.Span(score, 0, 3) for score in (0.8, 0.2, 0.4, 0.6)]
+        found.append(answering.Span(0.1, 4, 8))  # a wrong one, which doesn't count
+        for answered, threshold in ((1.0, 0.2), (0.75, 0.4), (0.5, 0.6), (1e-20, 0.8)):
+            options = argparse.Namespace(threshold=None, answered=answered)
+            self.assertEqual(train.chosen_threshold(options, [right] * 5, found), threshold)
+        self.assertEqual(train.chosen_threshold(argparse.Namespace(threshold=0.0), [right] * 5, found), 0.0)
 
 
 class Answers(Trained):

@@ -22,6 +22,8 @@ torch.set_num_threads(1)  # one request is one digit: handing it to threads woul
 
 ENCODE, DECODE, RECONSTRUCT = "encode", "decode", "reconstruct"
 CSV, JSON, NPY = "text/csv", "application/json", "application/x-npy"
+# Of latents; a network's own are far smaller. Of numbers near float32's largest a layer makes NaN, which no JSON has.
+FURTHEST = 1e6
 
 
 class RequestError(Exception):
@@ -140,6 +142,6 @@ def _encoded(array, wanted, model):
 def _latents(array, count):
     if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[1] != count or not len(array):
         raise RequestError(f"{DECODE} holds {array.dtype} of the shape {array.shape}; latents are numbers (n, {count})")
-    if not np.isfinite(array).all():
-        raise RequestError(f"{DECODE}: latents must be finite numbers")
+    if not (np.abs(array) <= FURTHEST).all():  # nor NaN
+        raise RequestError(f"{DECODE}: latents must be numbers from -{FURTHEST:g} to {FURTHEST:g}")
     return array
