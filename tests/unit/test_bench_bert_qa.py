@@ -1,14 +1,11 @@
-"""The benchmark of bert_qa: medians of its seeds, what it goes on from, and what it says without data."""
+"""The benchmark of bert_qa: medians of its seeds, and what it goes on from."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from bench import bert_qa, harness
 
@@ -40,14 +37,6 @@ def test_it_goes_on_from_the_seeds_that_are_kept(tmp_path: Path) -> None:
     rows.write_text("".join(json.dumps(row(seed, 0.5)) + "\n" for seed in (0, 2)))
     assert bert_qa.remembered(rows, 2) == row(2, 0.5)
     assert bert_qa.remembered(rows, 1) is None
-
-
-def test_without_data_it_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["bert_qa.py", "--data", str(tmp_path / "none.json")])
-    assert bert_qa.main() == 0
-    assert f"skipped: there is no file {tmp_path / 'none.json'}" in capsys.readouterr().err
 
 
 def test_the_probe_saves_what_pipeline_yaml_says() -> None:
