@@ -84,6 +84,26 @@ def _described(measured: Document, where: Document, places: Sequence[Path] = ())
     }
 
 
+def measured_once(
+    file: Path | None, which: Mapping[str, Any], measure: Callable[[], Sequence[Document]]
+) -> Sequence[Document]:
+    """The rows that a file of JSON lines has of what is measured; if none, they are measured, and added to it.
+
+    Args:
+        file: none where nothing is kept, as of a small size, whose rows mustn't pass for the whole one's.
+        which: what a row says of itself: network, seed.
+    """
+    lines = file.read_text().splitlines() if file and file.is_file() else []
+    known = [row for row in map(json.loads, lines) if all(row[name] == value for name, value in which.items())]
+    if known:
+        return known
+    found = measure()
+    if file:
+        with file.open("a") as opened:
+            opened.writelines(json.dumps(row) + "\n" for row in found)
+    return found
+
+
 def _command(places: Sequence[Path]) -> str:
     """How this was started. Of a file it has the name alone, not where somebody keeps it."""
     names = {str(place): place.name for place in places}

@@ -63,21 +63,10 @@ def measure(options: argparse.Namespace, small: bool, say: Callable[[str], None]
     return document(rows, options)
 
 
-def series(options: argparse.Namespace, network: str, seed: int, small: bool) -> Iterator[Row]:
-    """The rows of one network and seed: from `--rows` if they are there, else measured and added to it."""
-    known = [row for row in remembered(options.rows) if (row["network"], row["seed"]) == (network, seed)]
-    if known:
-        yield from known
-        return
-    found = list(measured(options, network, seed, small))
-    if options.rows:
-        with options.rows.open("a") as file:
-            file.writelines(json.dumps(row) + "\n" for row in found)
-    yield from found
-
-
-def remembered(rows: Path | None) -> list[Row]:
-    return [json.loads(line) for line in rows.read_text().splitlines()] if rows and rows.is_file() else []
+def series(options: argparse.Namespace, network: str, seed: int, small: bool) -> Sequence[Row]:
+    """The rows of one network and seed."""
+    file, which = None if small else options.rows, {"network": network, "seed": seed}
+    return harness.measured_once(file, which, lambda: list(measured(options, network, seed, small)))
 
 
 def measured(options: argparse.Namespace, network: str, seed: int, small: bool) -> Iterator[Row]:

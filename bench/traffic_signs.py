@@ -85,19 +85,9 @@ def measure(options: argparse.Namespace, small: bool, say: Callable[[str], None]
 
 
 def of_seed(options: argparse.Namespace, seed: int, small: bool) -> Row:
-    """The row of a seed: from `--rows` if it is there, else measured and added to it."""
-    for row in remembered(options.rows):
-        if row["seed"] == seed:
-            return row
-    found = measured(options, seed, small)
-    if options.rows:
-        with options.rows.open("a") as file:
-            file.write(json.dumps(found) + "\n")
-    return found
-
-
-def remembered(rows: Path | None) -> list[Row]:
-    return [json.loads(line) for line in rows.read_text().splitlines()] if rows and rows.is_file() else []
+    """The row of a seed."""
+    file = None if small else options.rows
+    return harness.measured_once(file, {"seed": seed}, lambda: [measured(options, seed, small)])[0]
 
 
 def measured(options: argparse.Namespace, seed: int, small: bool) -> Row:

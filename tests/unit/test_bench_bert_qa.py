@@ -1,4 +1,4 @@
-"""The benchmark of bert_qa: medians of its seeds, and what it goes on from."""
+"""The benchmark of bert_qa: medians of its seeds, and what it has the probe save."""
 
 from __future__ import annotations
 
@@ -28,15 +28,6 @@ def test_the_figures_are_the_medians_of_the_seeds() -> None:
         "median": 0.5,
         "max": 0.61,
     }
-
-
-def test_it_goes_on_from_the_seeds_that_are_kept(tmp_path: Path) -> None:
-    rows = tmp_path / "rows"
-    assert bert_qa.remembered(None, 0) is None
-    assert bert_qa.remembered(rows, 0) is None
-    rows.write_text("".join(json.dumps(row(seed, 0.5)) + "\n" for seed in (0, 2)))
-    assert bert_qa.remembered(rows, 2) == row(2, 0.5)
-    assert bert_qa.remembered(rows, 1) is None
 
 
 def test_the_probe_saves_what_pipeline_yaml_says() -> None:

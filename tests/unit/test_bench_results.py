@@ -131,6 +131,19 @@ def test_without_its_data_a_benchmark_is_skipped_with_a_sentence(bench, tmp_path
     assert said.err.startswith("skipped: ") and str(absent) in said.err and said.err.count("\n") == 1
 
 
+def test_rows_that_are_kept_are_not_measured_again(tmp_path) -> None:
+    file = tmp_path / "rows.jsonl"
+
+    def measured(seed: int, accuracy: float) -> Any:
+        return harness.measured_once(file, {"seed": seed}, lambda: [{"seed": seed, "accuracy": accuracy}])
+
+    assert measured(0, 0.7) == [{"seed": 0, "accuracy": 0.7}]
+    assert measured(1, 0.8) == [{"seed": 1, "accuracy": 0.8}]
+    assert measured(0, 0.1) == [{"seed": 0, "accuracy": 0.7}]
+    assert len(file.read_text().splitlines()) == 2
+    assert harness.measured_once(None, {"seed": 0}, lambda: [{"seed": 0}]) == [{"seed": 0}]
+
+
 def test_a_record_names_files_without_where_they_lie(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(harness, "RESULTS", tmp_path / "results")
     data = tmp_path / "signs.npz"
