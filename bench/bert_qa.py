@@ -93,7 +93,7 @@ def document(rows: list[Row], options: argparse.Namespace) -> harness.Document:
     """The figures, medians of the seeds, and each seed's."""
     samples = {name: [row[name] for row in rows] for name in FIGURES}
     return {
-        "figures": {name: round(statistics.median(found), 4) for name, found in samples.items()},
+        "figures": {name: round(statistics.median(found), 6) for name, found in samples.items()},
         "samples": samples,
         "seeds": rows,
         "questions": options.data.name,

@@ -84,7 +84,8 @@ def asked_of(article):
 
 def command(args, channels):
     """train.py, its knobs as they stand there."""
-    small = ["--pretrained", "tiny", "--epochs", "1", "--watch", "2", "--batch", "4"] if args.small else []
+    knobs = {"pretrained": "tiny", "epochs": 1, "watch": 2, "batch": 4, "learning-rate": 0.002} if args.small else {}
+    small = [part for name, value in knobs.items() for part in (f"--{name}", str(value))]
     folders = ["--train", str(channels["train"]), "--model-dir", str(channels["model"])]
     return [sys.executable, str(FOLDER / "train.py"), "--seed", str(args.seed), *folders, *small]
 
