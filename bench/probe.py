@@ -46,7 +46,7 @@ OTHER_IMAGES = {
     "sklearn": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3",
     "keras": IMAGE,
 }
-# No image has Keras.
+# PyTorch's image has no Keras.
 KERAS = harness.ROOT / "tests" / "toolkit" / "requirements.txt"
 REPETITIONS, EXAMPLES = 15, 20_000
 SMALL_REPETITIONS, SMALL_EXAMPLES = 2, 1_000

@@ -26,7 +26,7 @@ _FAMILY = re.compile(r"ml\.([a-z]+)(\d*)([a-z-]*)\d*[a-z-]*\.")
 class Images:
     """The images of a pipeline: `training` also evaluates, unless it is the user's own; `hosting` is the endpoint's.
 
-    evaluating: where another framework serves than trains, the one in which that framework trains: it evaluates.
+    evaluating: where another framework serves than trains, the training image of the one that serves.
     """
 
     training: str

@@ -10,7 +10,7 @@ JUDGE = ("sklearn", "1.9-0")
 
 
 def judging_image(spec: PipelineSpec, region: str) -> str | None:
-    """The image that judges; None where that is the one that trains, a framework's.
+    """The image that judges; None where that is one of the framework's, whose models aren't asked over HTTP.
 
     Raises:
         SpecError: the region has none.

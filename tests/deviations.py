@@ -42,6 +42,12 @@ DEVIATIONS = (
         "The answer is known; the permission, which the training role of a pipeline hasn't, is told before.",
     ),
     Deviation(
+        "Training jobs",
+        "TensorFlow's container warns at the end of a model that isn't a SavedModel: its serving container reads none.",
+        "It says nothing of it.",
+        "Models are served by another framework's container, and the warning would mislead.",
+    ),
+    Deviation(
         "Containers",
         "pip installs a job's requirements with all of the job's variables, its data and its role.",
         "What later jobs may use too, it installs with the requirements and pip's own variables alone, in a container "

@@ -34,8 +34,8 @@ class Surroundings:
     shared: Shared
     # Of sourcedir.tar.gz, the model's folder with the toolkit: of its content, and no token.
     code_hash: str
-    # One that trains and evaluates, one that serves (PyTorch has two, scikit-learn one), and the one that evaluates
-    # SageMaker Debugger's rules, where they judge.
+    # One that trains, and evaluates unless another is named below; one that serves (PyTorch has two, scikit-learn one);
+    # and the one that evaluates SageMaker Debugger's rules, where they judge.
     image: Image
     hosting_image: Image
     rules_image: Image | None = None

@@ -6,8 +6,8 @@ role may is what SageMaker does for it: read what the pipeline's trainings have 
 
 from __future__ import annotations
 
-from contract import files
-from infra.grants import Grant, read_objects, write_objects
+from contract import files, names
+from infra.grants import Grant, list_prefixes, write_objects
 from infra.workflow.job_role import PROCESSING_LOGS, VIEWING, JobRole, read_code, run_container
 from infra.workflow.run_grants import read_from_runs
 from infra.workflow.surroundings import Surroundings
@@ -31,9 +31,12 @@ def viewing(at: Surroundings) -> JobRole:
 
 def _tries(at: Surroundings) -> list[Grant]:
     """Trainings outside of runs, whose tensors are seen, too; and the pictures, with other code where that is asked."""
-    bucket = at.shared.artifact_bucket_arn
-    drawings = f"{files.drawings_folder(at.pipeline)}*"
+    bucket, tries = at.shared.artifact_bucket_arn, files.tries_folder(at.pipeline)
+    drawings = files.drawings_folder(at.pipeline)
+    one = f"{tries}{names.ANY_RUN_ID}/"
+    read = (f"{one}{files.TENSORS}/*", f"{one}{files.SOURCE_ARCHIVE}", f"{drawings}{names.ANY_RUN_ID}/*")
     return [
-        *read_objects(bucket, [files.tries_folder(at.pipeline)], _JOBS_ARE_NAMED_LATER),
-        write_objects(bucket, [drawings], _JOBS_ARE_NAMED_LATER),
+        Grant(actions=["s3:GetObject"], resources=[f"{bucket}/{name}" for name in read], because=_JOBS_ARE_NAMED_LATER),
+        list_prefixes(bucket, [tries]),
+        write_objects(bucket, [f"{drawings}*"], _JOBS_ARE_NAMED_LATER),
     ]

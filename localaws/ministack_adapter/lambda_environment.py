@@ -25,7 +25,7 @@ from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.lambda_processes import Files, Forkserver, FunctionProcess
 from localaws.ministack_adapter.lambda_streams import AnswerError, Answers, Printed, send
 from localaws.ministack_adapter.ministack_platform import assume_role, put_log_events
-from localaws.ministack_adapter.role_telemetry import may_log
+from localaws.ministack_adapter.role_telemetry import log_group, may_log
 from localaws.sagemaker.containers import limits
 
 Document = dict[str, Any]
@@ -222,12 +222,6 @@ def runtime_environment(config: Document, endpoint_url: str, log_stream: str) ->
         "TZ": ":UTC",
         "PATH": "/usr/local/bin:/usr/bin:/bin",
     }
-
-
-def log_group(config: Document) -> str:
-    """The log group of a function. Pure."""
-    own = (config.get("LoggingConfig") or {}).get("LogGroup")
-    return str(own or f"/aws/lambda/{config.get('FunctionName', '')}")
 
 
 def execution_credentials(config: Document) -> dict[str, str]:

@@ -72,6 +72,17 @@ class IdleEnvironments:
                     idle.append(environment)
         _retire(idle)
 
+    def close(self) -> None:
+        """End all of them, those that are in an invocation too."""
+        from ministack.core import lambda_runtime
+
+        with lambda_runtime._lock:
+            environments: list[Environment] = [each for pool in lambda_runtime._workers.values() for each in pool]
+            lambda_runtime._workers.clear()
+        for environment in environments:
+            environment.kill()
+        self.give_up(environments)
+
     def _work(self) -> None:
         while True:
             left: float | None = None
@@ -79,7 +90,8 @@ class IdleEnvironments:
                 left = self._look()
             except Exception:
                 logger.exception("idle functions could not be ended")
-            self._released.wait(left)
+            # A setting that means "never" may be longer than Python can wait.
+            self._released.wait(None if left is None else min(left, threading.TIMEOUT_MAX))
             self._released.clear()
 
     def _look(self) -> float | None:

@@ -27,6 +27,7 @@ from localaws.settings import FILE_NAME, Settings
 
 Document = dict[str, Any]
 
+LATEST = "$LATEST"
 # boto3 and what it imports.
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 
@@ -58,7 +59,7 @@ def install(aws: EmbeddedAws) -> None:
     lambda_svc._ensure_reaper_thread = lambda: None  # it would keep each function's first environment for ever
     lambda_svc._execute_function_warm = _execute_function_warm
     _refuse_other_runtimes()
-    aws.when_closing(lambda_runtime.reset)
+    aws.when_closing(idle.close)
 
 
 def unsupported(config: Document) -> str | None:
@@ -101,13 +102,30 @@ def _provisioned(name: str) -> int:
     return sum(int(config["RequestedProvisionedConcurrentExecutions"]) for config in list(configs.values()))
 
 
+def code_of(func: Document, config: Document) -> bytes:
+    """The package that an invocation runs: of what is no version the one of now.
+
+    An event that is tried again may be from before an update; an environment with that code would be kept, and answer
+    whoever comes next.
+    """
+    from ministack.core.responses import request_scope
+    from ministack.services import lambda_svc
+
+    newest: Document | None = None
+    if config.get("Version", LATEST) == LATEST:
+        with request_scope(ACCOUNT, REGION):
+            newest = lambda_svc._functions.get(config["FunctionName"])
+    code: bytes = (newest or {}).get("code_zip") or func["code_zip"]
+    return code
+
+
 def _execute(func: Document, event: Any, request_id: str, idle: IdleEnvironments) -> Document:
     """One invocation, in the shape that MiniStack's callers expect."""
     from ministack.core import lambda_runtime
 
     config = func.get("config") or func
     environment, _ = lambda_runtime.acquire_worker(
-        config["FunctionName"], config, func["code_zip"], qualifier=config.get("Version", "$LATEST")
+        config["FunctionName"], config, code_of(func, config), qualifier=config.get("Version", LATEST)
     )
     try:
         answer, printed = environment.run(event, request_id, config.get("FunctionArn", ""))

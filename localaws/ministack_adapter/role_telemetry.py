@@ -44,9 +44,7 @@ def install(_aws: EmbeddedAws) -> None:
 
     def _emit_lambda_logs(func: Document, *rest: Any, **named: Any) -> None:
         config = func.get("config") or func
-        name = str(config.get("FunctionName", ""))
-        group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}"
-        if may_log(str(config.get("Role", "")), name, group, ""):
+        if may_log(str(config.get("Role", "")), str(config.get("FunctionName", "")), log_group(config), ""):
             emit(func, *rest, **named)
 
     lambda_svc._emit_lambda_logs = _emit_lambda_logs
@@ -57,6 +55,12 @@ def may_log(role_arn: str, session_name: str, group: str, stream: str) -> bool:
     missing = _to_be_made(group, stream)
     actions = ["logs:PutLogEvents", *(f"logs:CreateLog{kind}" for kind in missing)]
     return all(_may(role_arn, session_name, action, log_arn(group, stream), {}) for action in actions)
+
+
+def log_group(config: Document) -> str:
+    """The log group of a function. Pure."""
+    own = (config.get("LoggingConfig") or {}).get("LogGroup")
+    return str(own or f"/aws/lambda/{config.get('FunctionName', '')}")
 
 
 def log_arn(group: str, stream: str = "") -> str:

@@ -72,7 +72,7 @@ def view(  # noqa: PLR0913 - a command's options
 
 
 def _every(text: str | None) -> int | str | None:
-    return int(text) if text and text.isdigit() else text
+    return int(text) if text and text.isdecimal() else text
 
 
 def _folder(context: Context, training: Training) -> Path | None:
@@ -129,14 +129,17 @@ def _answer(context: Context, training: Training, job: Job, described: Document,
     from rich.markup import escape
 
     from ratchet import views
-    from ratchet.errors import FAILURE
+    from ratchet.errors import FAILURE, UserError
 
     status = described["ProcessingJobStatus"]
     document: Document = {"run_id": training.id, "processing_job": job.name, "status": status}
     if status != COMPLETED:
         why = described.get("ExitMessage") or described.get("FailureReason") or "it doesn't say why"
         return Answer({**document, "failure": why}, f"{status}: {escape(why)}", FAILURE)
-    (drawn,) = views.read(context.account, context.account.shared()["ArtifactBucketName"], job.folder)
+    bucket = context.account.shared()["ArtifactBucketName"]
+    (drawn,) = views.read(context.account, bucket, job.folder) or (None,)
+    if drawn is None:
+        raise UserError(f"{job.name} has drawn, but you may not read it, or it is gone: s3://{bucket}/{job.folder}/")
     fetched = _fetched(context, training, job, drawn, output)
     problems = [{"step": problem.step, "reason": problem.reason} for problem in drawn.problems]
     document |= {"view": drawn.name, "pictures": fetched, "problems": problems, "failed": drawn.failed}

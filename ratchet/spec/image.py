@@ -51,14 +51,18 @@ def _version(value: object) -> str:
     return value
 
 
-def _serving_name(value: object) -> object:
+def _hosting_name(value: object) -> object:
     if value == "tensorflow":
         known = ", ".join(get_args(SCRIPTED))
-        raise ValueError(
-            f"is {value!r}, whose serving container runs no serve.py; frameworks that serve are {known}, "
-            "or name an image of your own with image:"
-        )
+        raise ValueError(f"is {value!r}, whose serving container runs no serve.py; frameworks that serve are {known}")
     return value
+
+
+def _serving_name(value: object) -> object:
+    try:
+        return _hosting_name(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or name an image of your own with image:") from error
 
 
 def _image(value: str) -> str:
@@ -91,6 +95,7 @@ _HOSTING = 'hosting: {name: pytorch, version: "2.6.0"}'
 Version = Annotated[str, BeforeValidator(checked(_version)), Field(examples=["1.9-0"])]
 Image = Annotated[str, AfterValidator(checked(_image))]
 Dockerfile = Annotated[str, AfterValidator(checked(_dockerfile))]
+HostingName = Annotated[SCRIPTED, BeforeValidator(checked(_hosting_name))]
 ServingName = Annotated[SCRIPTED, BeforeValidator(checked(_serving_name))]
 
 
@@ -104,7 +109,7 @@ class ServingFramework(Model):
 class Hosting(Model):
     """The image that hosts the model, where it is another: a version; and a name, where it is another framework's."""
 
-    name: ServingName | None = None
+    name: HostingName | None = None
     version: Annotated[Version, Example('version: "2.6.0"')]
 
     @model_serializer(mode="plain")

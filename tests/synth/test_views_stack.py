@@ -36,8 +36,9 @@ def test_a_training_job_is_told_of_its_views(viewed: Template) -> None:
 
 
 def test_its_role_reads_what_trainings_have_saved_and_their_code(viewed: Template) -> None:
-    run = "runs/tickets/????????-??????-????"
-    reads = {f"{run}/{files.TENSORS}/*", "code/tickets/*", "tries/tickets/*"}
+    one = "????????-??????-????"
+    tried = {f"tries/tickets/{one}/{files.TENSORS}/*", f"tries/tickets/{one}/{files.SOURCE_ARCHIVE}"}
+    reads = {f"runs/tickets/{one}/{files.TENSORS}/*", "code/tickets/*", *tried, f"tries/tickets/views/{one}/*"}
     assert set(granted(viewed, "s3:GetObject")) == reads
     listing = [one for one in viewed.statements_of(ROLE) if "s3:ListBucket" in listed(one["Action"])]
     prefixes = {prefix for one in listing for prefix in listed(one["Condition"]["StringLike"]["s3:prefix"])}

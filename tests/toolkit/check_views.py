@@ -227,6 +227,11 @@ class Loading(ViewsCase):
         self.assertEqual([module_of(name, self.folder) for name in ("confusion", "norms")], ["views", "views"])
         self.assertEqual(load("elsewhere.confusion", {}, self.folder)(None, 0), 1)
 
+    def test_a_view_may_stand_in_a_try_or_an_if(self):
+        for code in ("try:\n    import json\n{}except ImportError:\n    pass\n", "if 1:\n    pass\nelse:\n{}"):
+            self.code(code.format("    def losses(trial, step): ...\n"))
+            self.assertEqual(module_of("losses", self.folder), "views")
+
     def test_a_broken_module_leaves_the_toolkit_s(self):
         self.code("def latents(trial, step)\n    return 1\n")
         self.assertEqual(module_of("losses", self.folder), "")
@@ -345,6 +350,9 @@ class Moments(ViewsCase):
         for name, step, mode in (("points", 11, "train"), ("examples", 1, "eval")):
             with self.assertRaisesRegex(NotSavedError, "is later than the picture's step 10"):
                 trial.value(name, step, mode)
+        self.assertEqual(trial.names(), ["examples", "loss/train", "loss/validation", "points"])
+        trial.until = 9
+        self.assertEqual(trial.names(), ["loss/train", "points"], "nothing was evaluated until then")
         trial.until = 20
         self.assertEqual(trial.passes(), {10: [0], 20: [1]})
         self.assertEqual((evaluation_steps(trial, 19), evaluation_steps(trial, 20)), ([0], [1]))

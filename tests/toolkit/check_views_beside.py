@@ -46,6 +46,17 @@ BAD = f"""
     def computes(trial, step):
         while True:
             pass
+    def forks(trial, step):
+        if os.fork():
+            os.wait()
+        return SVG.format(step)
+    def meddles(trial, step):
+        for number in range(3, 30):
+            try:
+                os.write(number, b"nonsense" + bytes([10]))
+            except OSError:
+                pass
+        time.sleep(3600)
     def starts_others(trial, step):
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)", trial.where + "/toolkit.views"])
         time.sleep(3600)
@@ -95,9 +106,10 @@ class InThisProcess(ViewsCase):
             "hangs": "no picture after 1 s; it was stopped",
             "computes": "no picture after 1 s; it was stopped",
             "starts_others": "no picture after 1 s; it was stopped",
+            "meddles": "answered nothing that can be read",
             "typo": "views.py has no function typo",
         }
-        views = [{"view": name, "every": 10} for name in (*cases, "odd", "good")]
+        views = [{"view": name, "every": 10} for name in (*cases, "odd", "forks", "good")]
         limits_ = Limits(seconds=1.0, last_seconds=120.0)
         self.assertEqual(self.beside(*views, limits=limits_), 0)
         for name, part in cases.items():
@@ -107,7 +119,7 @@ class InThisProcess(ViewsCase):
                 self.assertIn(part, problem["reason"])
                 self.assertEqual((problem["step"], found["pictures"], found["failed"]), (10, [], 1))
                 self.assertEqual(found["status"], "given up" if name == "typo" else "ended")
-        for name in ("good", "odd"):
+        for name in ("good", "odd", "forks"):
             self.assertEqual((self.pictures(name), self.reasons(name)), ([10], []))
         self.assertEqual(self.processes(), [])
         left = [path for path in (self.tensors / "views").rglob("*") if path.name.startswith(".")]
@@ -384,6 +396,7 @@ class ATraining(ViewsCase):
         process = self.script("train(0, 11); drawn('plain', 10)", [{"view": "plain", "every": 10}])
         self.assertEqual(process.returncode, 0, self.said)
         self.poll("no process", lambda: not self.processes())
+        self.assertEqual(len(list((self.tensors / "index").iterdir())), 1, "nobody else writes to the job's tensors")
 
 
 class Copies(ViewsCase):

@@ -150,6 +150,22 @@ class BuiltIn(ViewsCase):
         (row,) = self.drawn("norms", 4)["data"]["values"]
         self.assertEqual((row["step"], row["norm"]), ([0, 2, 4], [5.0] * 3))
 
+    def test_each_reads_its_own_steps_where_another_saves_other_numbers(self):
+        brought = {
+            f"{collection}:{view}": how
+            for view, every in (("norms", 2), ("histograms", 3))
+            for collection, how in built_in_views.brings(view, every, {}).items()
+        }
+        probe = Probe(Settings.of({"collections": brought}), directory=self.tensors)
+        for _ in range(7):
+            self.save(probe, "fc/weight", layout.WEIGHT, np.array([3.0, 4.0]))
+            probe.step()
+        probe.close()
+        (row,) = self.drawn("norms", 6)["data"]["values"]
+        self.assertEqual((row["step"], row["norm"]), ([0, 2, 4, 6], [5.0] * 4))
+        rows = self.drawn("histograms", 6)["data"]["values"]
+        self.assertEqual([row["step"] for row in rows], [0, 3, 6])
+
     def judged(self, labels, predictions, passes=1):
         probe = self.probe("confusion")
         for _ in range(passes):
@@ -277,6 +293,24 @@ class ByHand(ViewsCase):
         self.assertEqual(wanted[0].read_text(), SVG.format("3 4"))
         done = self.command("--tensors", self.tensors, "--view", "latents", "--every", "evaluation", "--output", "out")
         self.assertEqual([line[-6:] for line in done.stdout.splitlines()], ["10.svg", "20.svg"])
+
+    def test_what_is_saved_late_is_not_given_up(self):
+        self.code("""
+            def late(trial, step):
+                return '<svg xmlns="http://www.w3.org/2000/svg"><text>%s</text></svg>' % trial.value("late", 7)
+        """)
+        probe = Probe(Settings.of({}), directory=self.tensors)
+        for step in range(9):
+            probe.loss("train", 1.0)
+            if step == 7:
+                probe.scalar("late", 3)
+            probe.step()
+        probe.close()
+        done = self.command("--tensors", self.tensors, "--view", "late", "--every", "1", "--output", "out")
+        self.assertEqual(done.returncode, 1)
+        document = self.document("late", self.folder / "out")
+        self.assertEqual([picture["step"] for picture in document["pictures"]], [7, 8])
+        self.assertEqual((document["status"], document["failed"]), ("ended", 7))
 
     def test_what_cannot_be_drawn(self):
         self.code("def raises(trial, step): return [][step]\ndef fine(trial, step): return 1\n")

@@ -16,18 +16,21 @@ from localaws.settings import IdleFunctions
 
 @dataclass(eq=False)
 class Fake:
-    """An environment without a process. `ends`: the names of those that have ended."""
+    """An environment without a process. `ends`: the names of those that have ended; `killed`: in an invocation."""
 
     func_name: str
     last_used: float
     ends: list[str] = field(default_factory=list)
     in_use: bool = False
     is_given_up: bool = False
+    killed: list[str] = field(default_factory=list)
 
     def kill(self) -> None:
-        assert not self.in_use
+        if self.in_use:
+            self.killed.append(self.func_name)
 
     def retire(self) -> None:
+        assert not self.in_use
         self.ends.append(self.func_name)
 
 
@@ -71,6 +74,26 @@ def test_each_release_ends_what_is_one_too_many(pool: Pool) -> None:
     idle.release(busy)
     until(lambda: ends == ["first", "third"], "the end of another")
     assert sorted(lambda_runtime._workers) == ["fourth", "second"]
+    assert busy.killed == []
+
+
+def test_those_kept_for_ever_are_as_many_as_they_may_be(pool: Pool) -> None:
+    ends = pool(first=2, second=1)
+    idle = IdleEnvironments(IdleFunctions(float("inf"), 2), lambda _name: 0)
+    lambda_runtime._workers["third"] = [third := Fake("third", time.time(), ends, in_use=True)]
+    idle.release(third)
+    until(lambda: ends == ["first"], "the end of the one that was used first")
+
+
+def test_a_server_that_stops_ends_those_in_an_invocation_too(pool: Pool) -> None:
+    ends = pool(idle=0, busy=0)
+    (busy,) = lambda_runtime._workers["busy"]
+    busy.in_use = True
+    idle = IdleEnvironments(IdleFunctions(600), lambda _name: 0)
+    idle.close()
+    assert (ends, busy.killed, lambda_runtime._workers) == (["idle"], ["busy"], {})
+    idle.release(busy)
+    assert ends == ["idle", "busy"]
 
 
 def test_what_is_provisioned_stays(pool: Pool) -> None:

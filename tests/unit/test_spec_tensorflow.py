@@ -10,6 +10,8 @@ import pytest
 from run_world import definition, make_spec, surroundings
 
 from infra import framework_support, images
+from infra.workflow.job_role import HOSTING, PROCESSING, TRAINING
+from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import Image
 from ratchet.spec import PipelineSpec, SpecError
 
@@ -53,6 +55,27 @@ def test_the_evaluation_job_runs_in_the_image_of_the_framework_that_serves(tmp_p
     assert surroundings(spec, image=trains).evaluation_image == trains
 
 
+def test_each_role_may_pull_the_image_of_its_own_job_alone(tmp_path: Path) -> None:
+    spec = tensorflow(tmp_path)
+    found = images.images(spec, "us-east-1")
+    uris = {"image": found.training, "hosting_image": found.hosting, "evaluating_image": str(found.evaluating)}
+    pulled = {name: Image(uri, images.repository_arn(uri, "aws")) for name, uri in uris.items()}
+    may = {
+        role.name: [
+            resource.rpartition("/")[2]
+            for grant in role.grants
+            if "ecr:BatchGetImage" in grant.actions
+            for resource in grant.resources
+        ]
+        for role in run_machine(surroundings(spec, **pulled)).roles
+    }
+    assert may == {
+        TRAINING: ["tensorflow-training"],
+        PROCESSING: ["pytorch-training"],
+        HOSTING: ["pytorch-inference"],
+    }
+
+
 def test_a_chain_s_containers_are_the_hosting_framework_s(tmp_path: Path) -> None:
     for name in ("features.py", "labels.py"):
         (tmp_path / name).touch()
@@ -76,7 +99,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "itself": (
         {"hosting": {"name": "tensorflow", "version": "2.21.0"}},
         "framework.hosting.name: is 'tensorflow', whose serving container runs no serve.py; frameworks that serve are "
-        "sklearn, xgboost, pytorch, or name an image of your own with image:",
+        "sklearn, xgboost, pytorch",
     ),
     "a number": ({"hosting": 2.6}, 'framework.hosting: is the number 2.6; quote it, as "2.6"'),
     "a version without a framework": (
@@ -114,6 +137,17 @@ def test_what_can_t_be_is_refused(tmp_path: Path, what: str) -> None:
     with pytest.raises(SpecError) as refused:
         tensorflow(tmp_path, **changes)
     assert f": {message}" in str(refused.value)
+
+
+def test_a_container_of_a_chain_may_have_an_image_of_its_own_and_hosting_may_not(tmp_path: Path) -> None:
+    for name in ("features.py", "labels.py"):
+        (tmp_path / name).touch()
+    one = {"name": "tensorflow", "version": "2.21.0"}
+    chain = [{"entry": "features.py"}, {"entry": "labels.py", "framework": one}]
+    with pytest.raises(SpecError, match=r"are sklearn, xgboost, pytorch, or name an image of your own with image:$"):
+        tensorflow(tmp_path, deploy={"instance": "ml.m5.large", "chain": chain})
+    with pytest.raises(SpecError, match=r"frameworks that serve are sklearn, xgboost, pytorch$"):
+        tensorflow(tmp_path, hosting=one)
 
 
 NO_IMAGE: dict[str, tuple[dict[str, Any], str]] = {

@@ -238,6 +238,13 @@ def test_a_job_that_fails_says_why(world: World) -> None:
     assert (document["status"], document["failure"]) == ("Failed", "views: maps: nothing is [due]")
 
 
+def test_pictures_that_may_not_be_read_are_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.sagemaker, "_draw", lambda: None)
+    told = world.call("view", RUN, "maps")
+    assert told.exit_code == errors.FAILURE
+    assert "you may not read it, or it is gone: s3://the-artifacts/tries/iris-tree/views/" in told.stderr
+
+
 def test_ctrl_c_stops_the_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.sagemaker.ends = {"ProcessingJobStatus": "InProgress"}
 

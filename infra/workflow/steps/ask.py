@@ -55,7 +55,7 @@ _DESCRIPTION = results("TransformJobName", "TransformJobStatus", "FailureReason"
 def write(at: Surroundings, *, then: str) -> Step:
     """What they are asked is written before anything is trained: data that can't be asked so end the run there.
 
-    Nothing, as of `answer`, where models are judged in the image that trains.
+    Nothing, as of `answer`, where models are judged in a framework's image.
     """
     if at.judging_image is None:
         return NOTHING

@@ -47,7 +47,8 @@ class Probe:
 
     @classmethod
     def from_environment(cls) -> Probe:
-        """The probe as the job configures it: RATCHET_PROBE, RATCHET_TENSORS, RATCHET_RULES, and the launcher's rank.
+        """The probe as the job configures it: RATCHET_PROBE, RATCHET_TENSORS, RATCHET_RULES, RATCHET_VIEWS, and
+        the launcher's rank.
 
         Without RATCHET_PROBE, SageMaker Debugger's hook configuration counts, if the job has one (debugger_hook.py).
 
@@ -156,7 +157,7 @@ class Probe:
 
     @harmless("closing")
     def close(self, status: str = "finished", error: str | None = None) -> None:
-        """Writes what waits and the end marker, waits for the rules' last verdicts, and copies the rest to S3."""
+        """Writes what waits and the end marker, waits for last verdicts and pictures, and copies the rest to S3."""
         if not self._steps.open:
             return
         self._steps.close()

@@ -110,15 +110,19 @@ class Trial:
             raise self._not_saved(name, None, TRAIN)
         return self._kinds[name]
 
-    def steps(self, name: str | None = None, mode: str = TRAIN, *, whole: bool = False) -> list[int]:
-        """The steps at which something, or this tensor, was saved in a mode, sorted; as reductions alone, too, unless
-        `whole`."""
+    def steps(
+        self, name: str | None = None, mode: str = TRAIN, *, whole: bool = False, reduction: str | None = None
+    ) -> list[int]:
+        """The steps at which something, or this tensor, was saved in a mode, sorted; as any reduction alone, too.
+
+        whole: only those at which `value` has it. reduction: only those at which `reduction` has this one of it.
+        """
         self.refresh()
-        mode = mode_of(mode)
+        mode, forms = mode_of(mode), {None, reduction}
         tables = [
             steps
-            for (of, named, reduction), steps in list(self._records.items())
-            if of == mode and name in {None, named} and not (whole and reduction)
+            for (of, named, form), steps in list(self._records.items())
+            if of == mode and name in {None, named} and (form in forms or not (whole or reduction))
         ]
         return sorted(
             {step for steps in tables for step, by in steps.items() if any(not r.dropped for r in by.values())}

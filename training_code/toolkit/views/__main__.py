@@ -114,7 +114,7 @@ def _object(text: str) -> dict[str, Any]:
 
 def _steps(text: str | None) -> list[int] | None:
     parts = [part.strip() for part in text.split(",")] if text is not None else []
-    if wrong := [part for part in parts if not part.isdigit()]:
+    if wrong := [part for part in parts if not part.isdecimal()]:
         raise ViewError(f"--steps: {wrong[0]!r} is no training step; write them as 100,200")
     return [int(part) for part in parts] or None
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from contract import views
+from contract.environment import TENSORS
 from toolkit.views.configuration import Configuration
 
 _PACKAGES = Path(__file__).resolve().parents[2]
@@ -103,7 +104,8 @@ class Artist:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=self._code,
-            env={**os.environ, "PYTHONPATH": path},
+            # A probe that the model's code makes there is off: as another worker it would keep all from ending.
+            env={**os.environ, "PYTHONPATH": path, TENSORS: f"{os.devnull}/tensors"},
             bufsize=0,
             start_new_session=True,  # so that whatever a view starts is killed with it
         )
@@ -120,7 +122,11 @@ class Artist:
         self._listen()
         seconds = time.monotonic() - self._started - (self._waited() - self._waited_before)
         if self._said.endswith(b"\n"):
-            found = self._answered(json.loads(self._said), seconds)
+            try:
+                said = json.loads(self._said)
+            except ValueError:  # a view that writes wherever it can
+                return self._broke("the process that drew answered nothing that can be read, and was stopped", seconds)
+            found = self._answered(said, seconds)
             if self._memory() > self._limits.memory / 2:  # it grows: a fresh one, before it is too late
                 self.kill()
             return found

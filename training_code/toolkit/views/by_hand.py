@@ -101,7 +101,7 @@ class ByHand:
                 self._say(str(document.file_of(step)))
                 continue
             document.failed_at(step, found)
-            failures += 1
+            failures += not found.absent  # what isn't saved yet may be at a later step
             self._warn(f"{document.configuration.name} at step {step}: {found.reason}")
             if found.final or failures >= views.FAILURES:
                 document.status = views.GIVEN_UP
@@ -141,4 +141,4 @@ def chosen(view: str, every: str | None, parameters: dict[str, object]) -> Confi
 
 
 def _every(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
+    return int(text) if text.isdecimal() else text

@@ -76,9 +76,12 @@ def main(arguments: Sequence[str]) -> None:
     _depend_on(options.parent)
     requests, answers = _taken_away()
     sys.path[0] = str(options.code)  # as it is for the training script
-    drawing = Drawing(options.tensors, options.code)
+    drawing, own = Drawing(options.tensors, options.code), os.getpid()
     for line in requests:
-        answers.write(json.dumps(drawing.draw(json.loads(line))).encode() + b"\n")
+        answer = drawing.draw(json.loads(line))
+        if os.getpid() != own:  # a view has forked, and this is its child
+            os._exit(0)
+        answers.write(json.dumps(answer).encode() + b"\n")
     # At once: a view's threads needn't end.
     os._exit(0)
 

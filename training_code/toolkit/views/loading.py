@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,24 @@ def _names(path: Path) -> Iterator[str]:
         body = ast.parse(path.read_bytes()).body
     except (OSError, SyntaxError, ValueError):
         return
-    for node in body:
+    for node in _statements(body):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node.name
         elif isinstance(node, ast.ImportFrom):
             yield from (alias.asname or alias.name for alias in node.names)
-        elif isinstance(node, ast.Assign):
-            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """A module's own statements, those under `if`, `try` and `with` too; as pipeline.yaml's reader looks at them."""
+    for node in body:
+        yield node
+        if isinstance(node, (ast.If, ast.Try, ast.With)):
+            for part in (node, *getattr(node, "handlers", ())):
+                for name in ("body", "orelse", "finalbody"):
+                    yield from _statements(getattr(part, name, ()))
 
 
 def load(view: str, parameters: Mapping[str, Any], code: Path) -> Callable[[Any, int], Any]:

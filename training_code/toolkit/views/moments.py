@@ -19,9 +19,21 @@ class TrialUntil(Trial):
     def _is_later(self, step: int, mode: str) -> bool:
         return (self._passes.get(step, 0) if mode == EVAL else step) > self.until
 
-    def steps(self, name: str | None = None, mode: str = TRAIN, *, whole: bool = False) -> list[int]:
+    def names(self, regex: str | None = None, collection: str | None = None, kind: str | None = None) -> list[str]:
+        found = super().names(regex, collection, kind)
+        there = {
+            name
+            for (mode, name, _), steps in list(self._records.items())
+            if any(not self._is_later(step, mode) for step in steps)
+        }
+        return [name for name in found if name in there]
+
+    def steps(
+        self, name: str | None = None, mode: str = TRAIN, *, whole: bool = False, reduction: str | None = None
+    ) -> list[int]:
         mode = mode_of(mode)
-        return [step for step in super().steps(name, mode, whole=whole) if not self._is_later(step, mode)]
+        found = super().steps(name, mode, whole=whole, reduction=reduction)
+        return [step for step in found if not self._is_later(step, mode)]
 
     def passes(self) -> dict[int, list[int]]:
         return {step: steps for step, steps in super().passes().items() if step <= self.until}

@@ -58,11 +58,6 @@ _CONTAINERS = {
 }
 
 
-def load(environment: Mapping[str, str]) -> Model:
-    """Install the code, import the program and load the model, as the environment says. StartError."""
-    return load_installed(environment, install(environment))
-
-
 def install(environment: Mapping[str, str]) -> Settings:
     """Install the code as the environment says; where it is then. StartError."""
     container = _container(environment)
@@ -75,9 +70,9 @@ def install(environment: Mapping[str, str]) -> Settings:
     return container.install(settings_of(environment), environment.get("PIP_NO_BUILD_ISOLATION"))
 
 
-def load_installed(environment: Mapping[str, str], settings: Settings) -> Model:
-    """Import the program and load the model. StartError."""
-    container = _container(environment)
+def load(environment: Mapping[str, str], installed: Settings | None = None) -> Model:
+    """Install the code, unless it is `installed`, import the program and load the model. StartError."""
+    container, settings = _container(environment), installed or install(environment)
     started = time.perf_counter()
     model = container.model(_functions(container, settings), settings)
     timed(settings.program, started)

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
-from .containers import install, load_installed
+from .containers import install, load
 from .desk import Desk
 from .errors import StartError
 from .model import Model, Settings
@@ -43,7 +43,7 @@ def connections_of_port(listener: socket.socket, on_connection: Callable[[socket
 def load_or_exit(environment: Mapping[str, str], installed: Settings | None = None) -> Model:
     """The model, of code that is `installed` or is to be; or the process's end."""
     with telling_why_not():
-        return load_installed(environment, installed or install(environment))
+        return load(environment, installed)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ STEPS, BINS, PARTS = 40, 24, 1000
 def histograms(trial: Trial, step: int, *, collection: str, regex: str, most: int) -> dict[str, Any]:
     """A heat map a tensor: steps along, values up, and how many of the values lie there."""
     names = trial.names(regex or None, collection=collection)
-    found = {name: steps for name in names if (steps := trial.steps(name, TRAIN))}
+    found = {name: steps for name in names if (steps := trial.steps(name, TRAIN, reduction="histogram"))}
     if not found:
         which = f" named like {regex!r}" if regex else ""
         there = ", ".join(trial.names(collection=collection)[:5]) or "none"

@@ -44,16 +44,14 @@ def _what_to_save() -> str:
 
 def _norms(trial: Trial, name: str) -> dict[int, float]:
     """As they were saved; else computed from the whole tensors."""
-    saved = trial.numbers(name, TRAIN, "norm")
-    steps = trial.steps(name, TRAIN) if not saved else []
+    steps = trial.steps(name, TRAIN, reduction="norm")
     chosen = [steps[place] for place in spread(len(steps), STEPS)]
-    return saved or {step: float(trial.reduction(name, step, "norm", TRAIN)) for step in chosen}
+    return {step: float(trial.reduction(name, step, "norm", TRAIN)) for step in chosen}
 
 
 def _row(what: str, layer: str, by: dict[str, dict[int, float]]) -> list[dict[str, Any]]:
     """One row, with the steps as lists: names are long, and there are many steps."""
     steps = list(by[layer])
-    steps = [steps[place] for place in spread(len(steps), STEPS)]
     values = [vega.plain(by[layer][step]) for step in steps]
     return [{"of": what, "layer": layer, "step": steps, "until": ends_of(steps), "norm": values}]
 
