@@ -121,8 +121,6 @@ def main() -> int:
     if not options.recorded and (why := missing(options.data)):
         print(f"skipped: {why}; the autoencoder is measured on real digits", file=sys.stderr)
         return 0
-    # The record says which folder it was, not where somebody keeps it.
-    sys.argv = [options.data.name if argument == str(options.data) else argument for argument in sys.argv]
     return harness.run_with(options, "autoencoder", partial(measure, options.data))
 
 

@@ -1,6 +1,6 @@
 """One seed of bench/bert_qa.py, run where PyTorch and the model's requirements are: a line of JSON.
 
-untrained_f1         of the pretrained network whose head for questions is still random
+untrained_f1         of the network that training begins with, whose head for questions is still random
 f1, exact_match      of what training_code/bert_qa comes to and serve.py answers, "no answer" counted as wrong
 f1_always            the same without the threshold
 unanswered           the share of questions below it
@@ -49,8 +49,7 @@ def main():
             raise SystemExit(f"train.py, seed {args.seed}, ended with exit code {done.returncode}")
         seconds = time.monotonic() - began
         found = {**served(channels["model"], asked), **moved(Trial(channels["tensors"]))}
-    if not args.small:
-        found["untrained_f1"] = untrained(args.seed, asked)
+        found["untrained_f1"] = untrained(args, channels, asked)
     print(json.dumps({"seed": args.seed, "seconds": round(seconds), **found}))
 
 
@@ -85,7 +84,8 @@ def asked_of(article):
 
 def command(args, channels):
     """train.py, its knobs as they stand there."""
-    small = ["--pretrained", "tiny", "--epochs", "1", "--watch", "2", "--batch", "16"] if args.small else []
+    knobs = {"pretrained": "tiny", "epochs": 1, "watch": 2, "batch": 4, "learning-rate": 0.002} if args.small else {}
+    small = [part for name, value in knobs.items() for part in (f"--{name}", str(value))]
     folders = ["--train", str(channels["train"]), "--model-dir", str(channels["model"])]
     return [sys.executable, str(FOLDER / "train.py"), "--seed", str(args.seed), *folders, *small]
 
@@ -125,13 +125,14 @@ def elsewhere(asked, place):
     return next(one.context for one in others if one.article != asked[place].article)
 
 
-def untrained(seed, asked):
-    """The token F1 before training."""
-    torch.manual_seed(seed)
+def untrained(args, channels, asked):
+    """The token F1 before training, of the same windows."""
+    torch.manual_seed(args.seed)
+    texts = [one.context for one in questions.load(channels["train"])]
     with tempfile.TemporaryDirectory() as folder:
-        network, tokenizer = pretrained.begin(pretrained.MINILM, [], folder)
+        network, tokenizer = pretrained.begin(pretrained.TINY if args.small else pretrained.MINILM, texts, folder)
     pairs = [(one.question, one.context) for one in asked]
-    spans = answering.spans(network, tokenizer, pairs, answering.Settings(384, 192))
+    spans = answering.spans(network, tokenizer, pairs, answering.Settings.load(channels["model"]))
     answers = [span.answer(context, 0.0) for span, (_, context) in zip(spans, pairs, strict=True)]
     return squad.f1([list(one.texts) for one in asked], answers)
 

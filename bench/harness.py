@@ -61,7 +61,8 @@ def run_with(options: argparse.Namespace, name: str, measure: Callable[[bool, Ca
         where = machine()
         if where["load_before"] > BUSY * where["cores"]:
             print(f"the machine is busy (load {where['load_before']}): expect noise", file=sys.stderr)
-        document = _described(measure(options.small, say), where)
+        places = [value for value in vars(options).values() if isinstance(value, Path)]
+        document = _described(measure(options.small, say), where, places)
         if not options.small:
             RESULTS.mkdir(exist_ok=True)
             (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
@@ -69,11 +70,11 @@ def run_with(options: argparse.Namespace, name: str, measure: Callable[[bool, Ca
     return 0
 
 
-def _described(measured: Document, where: Document) -> Document:
+def _described(measured: Document, where: Document, places: Sequence[Path] = ()) -> Document:
     spread = {key: _spread(samples) for key, samples in measured.pop("samples", {}).items()}
     figures = measured.pop("figures")
     return {
-        "command": shlex.join(["python", str(Path(sys.argv[0]).resolve().relative_to(ROOT)), *sys.argv[1:]]),
+        "command": _command(places),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": where,
@@ -81,6 +82,33 @@ def _described(measured: Document, where: Document) -> Document:
         "spread": spread,
         **measured,
     }
+
+
+def measured_once(
+    file: Path | None, which: Mapping[str, Any], measure: Callable[[], Sequence[Document]]
+) -> Sequence[Document]:
+    """The rows that a file of JSON lines has of what is measured; if none, they are measured, and added to it.
+
+    Args:
+        file: none where nothing is kept, as of a small size, whose rows mustn't pass for the whole one's.
+        which: what a row says of itself: network, seed.
+    """
+    lines = file.read_text().splitlines() if file and file.is_file() else []
+    known = [row for row in map(json.loads, lines) if all(row[name] == value for name, value in which.items())]
+    if known:
+        return known
+    found = measure()
+    if file:
+        with file.open("a") as opened:
+            opened.writelines(json.dumps(row) + "\n" for row in found)
+    return found
+
+
+def _command(places: Sequence[Path]) -> str:
+    """How this was started. Of a file it has the name alone, not where somebody keeps it."""
+    names = {str(place): place.name for place in places}
+    arguments = [names.get(argument, argument) for argument in sys.argv[1:]]
+    return shlex.join(["python", str(Path(sys.argv[0]).resolve().relative_to(ROOT)), *arguments])
 
 
 def _spread(samples: Sequence[float]) -> Document:

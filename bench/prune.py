@@ -63,21 +63,10 @@ def measure(options: argparse.Namespace, small: bool, say: Callable[[str], None]
     return document(rows, options)
 
 
-def series(options: argparse.Namespace, network: str, seed: int, small: bool) -> Iterator[Row]:
-    """The rows of one network and seed: from `--rows` if they are there, else measured and added to it."""
-    known = [row for row in remembered(options.rows) if (row["network"], row["seed"]) == (network, seed)]
-    if known:
-        yield from known
-        return
-    found = list(measured(options, network, seed, small))
-    if options.rows:
-        with options.rows.open("a") as file:
-            file.writelines(json.dumps(row) + "\n" for row in found)
-    yield from found
-
-
-def remembered(rows: Path | None) -> list[Row]:
-    return [json.loads(line) for line in rows.read_text().splitlines()] if rows and rows.is_file() else []
+def series(options: argparse.Namespace, network: str, seed: int, small: bool) -> Sequence[Row]:
+    """The rows of one network and seed."""
+    file, which = None if small else options.rows, {"network": network, "seed": seed}
+    return harness.measured_once(file, which, lambda: list(measured(options, network, seed, small)))
 
 
 def measured(options: argparse.Namespace, network: str, seed: int, small: bool) -> Iterator[Row]:
@@ -196,9 +185,6 @@ def main() -> int:
         missing = "no --data FILE was given" if options.data is None else f"there is no file {options.data}"
         print(f"skipped: {missing}; pruning is measured on real pictures", file=sys.stderr)
         return 0
-    # The record says which file it was, not where somebody keeps it.
-    kept = {str(path): path.name for path in (options.data, options.rows) if path}
-    sys.argv = [kept.get(argument, argument) for argument in sys.argv]
     return harness.run_with(options, "prune", partial(measure, options))
 
 

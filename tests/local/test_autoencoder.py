@@ -31,7 +31,7 @@ def pipeline(deployed: Callable[[str], Pipeline], tmp_path_factory: pytest.TempP
     subprocess.run([python, MODEL / "digits.py", folder], check=True, capture_output=True)
     bucket, s3 = pipeline.shared["DataBucketName"], pipeline.aws.client("s3")
     for path in folder.rglob("*.csv"):
-        s3.upload_file(str(path), bucket, f"digits/{path.relative_to(folder)}")
+        s3.upload_file(str(path), bucket, f"drawn-digits/{path.relative_to(folder)}")
     return pipeline
 
 
@@ -52,7 +52,9 @@ def ask(pipeline: Pipeline, body: str, content_type: str = JSON, accept: str = J
 
 
 def held_out(pipeline: Pipeline) -> list[list[int]]:
-    found = pipeline.aws.client("s3").get_object(Bucket=pipeline.shared["DataBucketName"], Key="digits/test/digits.csv")
+    found = pipeline.aws.client("s3").get_object(
+        Bucket=pipeline.shared["DataBucketName"], Key="drawn-digits/test/digits.csv"
+    )
     return [[int(field) for field in line.split(b",")][1:] for line in found["Body"].iter_lines()]
 
 

@@ -41,6 +41,13 @@ def blobs(count, each, dimensions=20):
     return 10 * np.eye(count, dimensions)[labels] + random.normal(0, 0.5, (count * each, dimensions)), labels
 
 
+def archive():
+    """An npz file: many arrays, where one is asked for."""
+    body = io.BytesIO()
+    np.savez(body, x=np.zeros((1, 784)))
+    return body.getvalue()
+
+
 class InAFolder(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -326,7 +333,7 @@ class Serving(InAFolder):
 
     def test_csv_says_what_it_wants_by_its_width(self):
         body = "\n".join(",".join(map(str, digit)) for digit in self.digits.reshape(3, -1).tolist())
-        encoded = self.ask(body, "text/csv", "text/csv")
+        encoded = self.ask(body, "text/csv; charset=utf-8", "text/csv")
         self.assertEqual([len(line.split(",")) for line in encoded.splitlines()], [20] * 3)
         decoded = self.ask(encoded, "text/csv", "text/csv")
         self.assertEqual([len(line.split(",")) for line in decoded.splitlines()], [784] * 3)
@@ -353,7 +360,12 @@ class Serving(InAFolder):
             ({"encode": [["a"] * 784]}, "application/json", "encode holds <U1 where pixels are numbers"),
             ({"decode": [[0.5] * 19]}, "application/json", r"of the shape \(1, 19\); latents are numbers \(n, 20\)"),
             ({"decode": [[None] * 20]}, "application/json", r"decode holds object .* latents are numbers \(n, 20\)"),
-            ({"decode": [[float("nan")] * 20]}, "application/json", "decode: latents must be finite numbers"),
+            (
+                {"decode": [[float("nan")] * 20]},
+                "application/json",
+                r"decode: latents must be numbers from -1e.06 to",
+            ),
+            ({"decode": [[1e38] * 20]}, "application/json", r"decode: latents must be numbers from -1e.06 to"),
             ({"decode": [[1, 2], [3]]}, "application/json", "decode: rows must be equally long"),
             ({"classify": [[0] * 784]}, "application/json", 'must be {"encode": digits}'),
             ({"encode": [[0] * 784], "decode": [[0] * 20]}, "application/json", 'must be {"encode": digits}'),
@@ -364,6 +376,9 @@ class Serving(InAFolder):
             ("", "text/csv", "the request has no line"),
             (b"no array", "application/x-npy", "the request is no array in NPY"),
             (b"", "application/x-npy", "the request is no array in NPY"),
+            (archive(), "application/x-npy", "the request is no array in NPY"),
+            (b"\xff1,2", "text/csv", "the request isn't UTF-8: invalid start byte at byte 0"),
+            ("[" * 100_000, "application/json", "the request is no JSON: maximum recursion depth"),
             (
                 b"\xff\xd8",
                 "image/jpeg",
@@ -455,11 +470,12 @@ class Trained(unittest.TestCase):
 
     def test_hyperparameters_that_make_no_sense_are_refused_by_name(self):
         for knobs, message in {
-            ("--epochs", "0"): "argument --epochs: 0 is less than 1",
-            ("--batch", "some"): "argument --batch: invalid whole value: 'some'",
-            ("--learning-rate", "-1"): "argument --learning-rate: -1 is not above 0",
-            ("--validation", "1.5"): "argument --validation: 1.5 is not between 0 and 1",
-            ("--look-every", "0"): "argument --look-every: 0 is less than 1",
+            ("--epochs", "0"): "argument --epochs: is 0; it must be a whole number, at least 1",
+            ("--batch", "some"): "argument --batch: is some; it must be a whole number, at least 1",
+            ("--learning-rate", "-1"): "argument --learning-rate: is -1; it must be a number, above 0",
+            ("--validation", "1.5"): "argument --validation: is 1.5; it must be a number, above 0 and below 1",
+            ("--look-every", "0"): "argument --look-every: is 0; it must be a whole number, at least 1",
+            ("--seed", "-1"): "argument --seed: is -1; it must be a whole number, at least 0",
             ("--bottleneck", "20"): "unrecognized arguments: --bottleneck 20",
         }.items():
             said = io.StringIO()

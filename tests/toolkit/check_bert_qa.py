@@ -1,6 +1,7 @@
 """training_code/bert_qa: files and requests that can't be used, windows, F1 as SQuAD has it, answers with exact places,
 and a short training with its views. Runs where PyTorch and the model's requirements are."""
 
+import argparse
 import contextlib
 import io
 import json
@@ -30,6 +31,7 @@ import pretrained  # noqa: E402
 import questions  # noqa: E402
 import serve  # noqa: E402
 import squad  # noqa: E402
+import train  # noqa: E402
 import views  # noqa: E402
 import windows  # noqa: E402
 
@@ -103,6 +105,17 @@ class Training(Trained):
             spans = answering.spans(model.network, model.tokenizer, asked, model.settings)
             self.assertEqual(len(spans), 12)
         self.assertEqual(spans, answering.spans(self.model.network, self.model.tokenizer, asked, self.model.settings))
+
+
+class Threshold(unittest.TestCase):
+    def test_so_many_of_the_right_answers_stay(self):
+        right = questions.Question("Who?", "Ann came.", ((0, 3),), "a")
+        found = [answering.Span(score, 0, 3) for score in (0.8, 0.2, 0.4, 0.6)]
+        found.append(answering.Span(0.1, 4, 8))  # a wrong one, which doesn't count
+        for answered, threshold in ((1.0, 0.2), (0.75, 0.4), (0.5, 0.6), (1e-20, 0.8)):
+            options = argparse.Namespace(threshold=None, answered=answered)
+            self.assertEqual(train.chosen_threshold(options, [right] * 5, found), threshold)
+        self.assertEqual(train.chosen_threshold(argparse.Namespace(threshold=0.0), [right] * 5, found), 0.0)
 
 
 class Answers(Trained):
@@ -179,6 +192,8 @@ class Answers(Trained):
             ('{"question": 3, "context": "a"}', serve.JSON, "question is 3; it must be a text"),
             ('{"question": " ", "context": "a"}', serve.JSON, "question is empty; ask something"),
             ('{"question": "a", "context": "a"}\n{"question": "a"', serve.LINES, "line 2 is no JSON"),
+            (b"\xff", serve.LINES, "the request isn't UTF-8: invalid start byte at byte 0"),
+            ('{"question": "Who?", "context": "\\ud83d"}', serve.JSON, "context holds half of a surrogate pair"),
             ("Who?", "text/plain", "content type text/plain: send application/json or application/jsonlines"),
             (
                 json.dumps({"question": "a", "context": "a" * 100_001}),
@@ -186,7 +201,7 @@ class Answers(Trained):
                 "100001 characters, of at most 100000",
             ),
         ):
-            with self.subTest(body[:40]), self.assertRaisesRegex(ValueError, message):
+            with self.subTest(body[:40]), self.assertRaisesRegex(serve.RequestError, message):
                 serve.input_fn(body, kind)
 
 
@@ -260,12 +275,13 @@ class Hyperparameters(unittest.TestCase):
     def test_those_that_cannot_be_are_refused_by_name(self):
         for arguments, message in (
             (["--pretrained", "large"], "--pretrained: invalid choice"),
-            (["--epochs", "0"], "--epochs: 0 is no whole number from 1 to 100"),
-            (["--validation", "1.5"], "--validation: 1.5 is no number from 0 to 1"),
-            (["--threshold", "high"], "--threshold: high is no number from 0 to 1"),
-            (["--learning-rate", "0"], "--learning-rate: 0 learns nothing"),
-            (["--learning-rate", "nan"], "--learning-rate: nan is no number from 0 to 1"),
-            (["--length", "1024"], "--length: 1024 is no whole number from 96 to 512"),
+            (["--epochs", "0"], "--epochs: is 0; it must be a whole number, at least 1"),
+            (["--validation", "1.5"], "--validation: is 1.5; it must be a number, above 0 and below 1"),
+            (["--threshold", "high"], "--threshold: is high; it must be a number, at least 0 and at most 1"),
+            (["--learning-rate", "0"], "--learning-rate: is 0; it must be a number, above 0"),
+            (["--learning-rate", "nan"], "--learning-rate: is nan; it must be a number, above 0"),
+            (["--length", "1024"], "--length: is 1024; it must be a whole number, at least 96 and at most 512"),
+            (["--warm-up", "1"], "--warm-up: is 1; it must be a number, at least 0 and below 1"),
             (["--length", "128", "--stride", "100"], "--stride 100 leaves gaps between windows of 128: 61 at most"),
         ):
             said = io.StringIO()

@@ -30,6 +30,13 @@ def saved(array, **options):
     return file.getvalue()
 
 
+def archive():
+    """An npz file: many arrays, where one is asked for."""
+    file = io.BytesIO()
+    np.savez(file, x=ROWS)
+    return file.getvalue()
+
+
 class Folder(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -72,21 +79,29 @@ class Answers(Folder):
     def test_what_is_no_request_is_told_so(self):
         for body, kind, message in (
             (TEXT, "text/plain", "content type text/plain: send text/csv, application/json or application/x-npy"),
-            ("1,2,3\n", "text/csv", "the request has 3 columns; 784 are needed"),
+            ("1,2,3\n", "text/csv", "the request has the shape (1, 3); digits are (n, 784) or (n, 28, 28)"),
             (TEXT.replace(",", ",x", 1), "text/csv", "the request can't be read: could not convert string"),
-            (TEXT.replace(",", ",-1.", 1), "text/csv", "a pixel has 0 to 255"),
-            ("nan," + TEXT.splitlines()[0].partition(",")[2], "text/csv", "a pixel has 0 to 255"),
-            ("{", "application/json", "the request is no list of digits, each a list of 784 numbers"),
-            ('{"a": 1}', "application/json", "the request is no list of digits, each a list of 784 numbers"),
-            ("[[1, 2], [3]]", "application/json", "the request is no list of digits, each a list of 784 numbers"),
-            ("[]", "application/json", "numbers of shape (0,); digits are (n, 784) or (n, 28, 28)"),
-            (b"no array", "application/x-npy", "the request is no NPY array of numbers: "),
-            (saved(np.array([print]), allow_pickle=True), "application/x-npy", "the request is no NPY array of"),
-            (saved(np.zeros((2, 32, 32))), "application/x-npy", "numbers of shape (2, 32, 32); digits are"),
-            (saved(np.full((1, 784), "a")), "application/x-npy", "numbers of type <U1; pixels are whole or"),
-            (saved(np.full((1, 784), np.inf)), "application/x-npy", "numbers from inf to inf; a pixel has 0 to 255"),
+            (TEXT.replace(",", ",-1.", 1), "text/csv", "the request: pixel 1 of digit 1 is -1."),
+            (
+                "nan," + TEXT.splitlines()[0].partition(",")[2],
+                "text/csv",
+                "pixel 0 of digit 1 is nan; a pixel has 0 to",
+            ),
+            ("", "text/csv", "the request has no line"),
+            (b"\xff1,2", "text/csv", "the request isn't UTF-8: invalid start byte at byte 0"),
+            ("{", "application/json", "the request is no JSON: Expecting"),
+            ('{"a": 1}', "application/json", "the request holds object where pixels are numbers from 0 to 255"),
+            ("[[1, 2], [3]]", "application/json", "the request's rows must be equally long lists of numbers"),
+            ("[]", "application/json", "the request has the shape (0,); digits are (n, 784) or (n, 28, 28)"),
+            (json.dumps((ROWS / 255).tolist()), "application/json", "holds numbers from 0 to 1; a pixel has 0 to 255"),
+            (b"no array", "application/x-npy", "the request is no array in NPY: "),
+            (archive(), "application/x-npy", "the request is no array in NPY: "),
+            (saved(np.array([print]), allow_pickle=True), "application/x-npy", "the request is no array in NPY: "),
+            (saved(np.zeros((2, 32, 32))), "application/x-npy", "the request has the shape (2, 32, 32); digits are"),
+            (saved(np.full((1, 784), "a")), "application/x-npy", "the request holds <U1 where pixels are numbers"),
+            (saved(np.full((1, 784), np.inf)), "application/x-npy", "the request: pixel 0 of digit 1 is inf; a pixel"),
         ):
-            with self.subTest(message), self.assertRaises((ValueError, digits.DigitsError)) as refused:
+            with self.subTest(message), self.assertRaises((serve.RequestError, digits.DigitsError)) as refused:
                 serve.input_fn(body, kind)
             self.assertIn(message, str(refused.exception))
 
@@ -110,11 +125,12 @@ class Data(Folder):
         row = TEXT.splitlines()[0]
         for text, message in (
             (None, "no CSV file in "),
-            (f"{row}\n", "digits.csv has 784 columns; 785 are needed"),
-            (f"10,{row}\n", "a label is 10 in "),
-            (f"0.5,{row}\n", "a label is 0.5 in "),
+            (f"{row}\n", "digits.csv has 784 columns; a label and 784 pixels are 785"),
+            (f"10,{row}\n", "digits.csv: the label of digit 1 is 10.0; labels are 0 to 9"),
+            (f"0.5,{row}\n", "digits.csv: the label of digit 1 is 0.5; labels are 0 to 9"),
             (f"label,{row}\n", "digits.csv can't be read: could not convert string"),
-            (f"1,256,{row.partition(',')[2]}\n", "a pixel has 0 to 255"),
+            (f"1,256,{row.partition(',')[2]}\n", "digits.csv: pixel 0 of digit 1 is 256; a pixel has 0 to 255"),
+            ("", "digits.csv has no line"),
         ):
             if text is not None:
                 (self.folder / "digits.csv").write_text(text)
@@ -146,12 +162,12 @@ class Arguments(Folder):
 
     def test_hyperparameters_that_can_t_be_are_refused(self):
         for words, message in (
-            (("--epochs", "0"), "argument --epochs: is 0; it must be 1 or more"),
-            (("--epochs", "2.5"), "argument --epochs: invalid whole value: '2.5'"),
-            (("--batch-size", "-1"), "argument --batch-size: is -1; it must be 1 or more"),
-            (("--learning-rate", "0"), "argument --learning-rate: is 0; it must be above 0"),
-            (("--learning-rate", "nan"), "argument --learning-rate: is nan; it must be above 0"),
-            (("--dropout", "1"), "argument --dropout: is 1; it must be at least 0 and below 1"),
+            (("--epochs", "0"), "argument --epochs: is 0; it must be a whole number, at least 1"),
+            (("--epochs", "2.5"), "argument --epochs: is 2.5; it must be a whole number, at least 1"),
+            (("--batch-size", "-1"), "argument --batch-size: is -1; it must be a whole number, at least 1"),
+            (("--learning-rate", "0"), "argument --learning-rate: is 0; it must be a number, above 0"),
+            (("--learning-rate", "nan"), "argument --learning-rate: is nan; it must be a number, above 0"),
+            (("--dropout", "1"), "argument --dropout: is 1; it must be a number, at least 0 and below 1"),
             (("--epoch-size", "1"), "unrecognized arguments: --epoch-size 1"),
         ):
             with self.subTest(message):
@@ -161,7 +177,7 @@ class Arguments(Folder):
 
     def test_a_split_that_leaves_nothing_is_refused(self):
         (self.folder / "digits.csv").write_text("".join(f"1,{row}\n" for row in TEXT.splitlines()))
-        for share, message in (("0", "leaves 3 to learn from and 0 to judge by"), ("0.9", "leaves 0 to learn from")):
+        for share, message in (("0.1", "leaves 3 to learn from and 0 to judge by"), ("0.9", "leaves 0 to learn from")):
             found, _ = self.parsed("--train", str(self.folder), "--validation", share)
             with self.assertRaisesRegex(SystemExit, message):
                 train.load(found)

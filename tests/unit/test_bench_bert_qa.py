@@ -1,14 +1,11 @@
-"""The benchmark of bert_qa: medians of its seeds, what it goes on from, and what it says without data."""
+"""The benchmark of bert_qa: medians of its seeds, and what it has the probe save."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from bench import bert_qa, harness
 
@@ -31,23 +28,6 @@ def test_the_figures_are_the_medians_of_the_seeds() -> None:
         "median": 0.5,
         "max": 0.61,
     }
-
-
-def test_it_goes_on_from_the_seeds_that_are_kept(tmp_path: Path) -> None:
-    rows = tmp_path / "rows"
-    assert bert_qa.remembered(None, 0) is None
-    assert bert_qa.remembered(rows, 0) is None
-    rows.write_text("".join(json.dumps(row(seed, 0.5)) + "\n" for seed in (0, 2)))
-    assert bert_qa.remembered(rows, 2) == row(2, 0.5)
-    assert bert_qa.remembered(rows, 1) is None
-
-
-def test_without_data_it_says_how_to_name_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["bert_qa.py", "--data", str(tmp_path / "none.json")])
-    assert bert_qa.main() == 1
-    assert "name questions in SQuAD's format by --data" in capsys.readouterr().err
 
 
 def test_the_probe_saves_what_pipeline_yaml_says() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench import autoencoder, cycle, harness, prune, results, rules, scale
+from bench import autoencoder, bert_qa, cycle, harness, mnist_keras, prune, results, rules, scale, traffic_signs
 from bench.scale_checkout import SOAK, Flowers, checkout
 from contract import run_table
 from ratchet import project, spec
@@ -119,6 +119,39 @@ def test_the_rules_that_are_tried_are_readmes() -> None:
     assert tried["rules"][0]["action"] == "stop"
     assert tried["rules"][0]["parameters"]["smoothing"] > 1
     assert "gradients" in tried["probe"]["collections"]
+
+
+@pytest.mark.parametrize("bench", [autoencoder, bert_qa, mnist_keras, prune, traffic_signs])
+def test_without_its_data_a_benchmark_is_skipped_with_a_sentence(bench, tmp_path, monkeypatch, capsys) -> None:
+    absent = tmp_path / "absent"
+    monkeypatch.setattr("sys.argv", ["x.py", "--json", "--data", str(absent)])
+    assert bench.main() == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("skipped: ") and str(absent) in said.err and said.err.count("\n") == 1
+
+
+def test_rows_that_are_kept_are_not_measured_again(tmp_path) -> None:
+    file = tmp_path / "rows.jsonl"
+
+    def measured(seed: int, accuracy: float) -> Any:
+        return harness.measured_once(file, {"seed": seed}, lambda: [{"seed": seed, "accuracy": accuracy}])
+
+    assert measured(0, 0.7) == [{"seed": 0, "accuracy": 0.7}]
+    assert measured(1, 0.8) == [{"seed": 1, "accuracy": 0.8}]
+    assert measured(0, 0.1) == [{"seed": 0, "accuracy": 0.7}]
+    assert len(file.read_text().splitlines()) == 2
+    assert harness.measured_once(None, {"seed": 0}, lambda: [{"seed": 0}]) == [{"seed": 0}]
+
+
+def test_a_record_names_files_without_where_they_lie(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(harness, "RESULTS", tmp_path / "results")
+    data = tmp_path / "signs.npz"
+    monkeypatch.setattr("sys.argv", [str(harness.ROOT / "bench" / "x.py"), "--data", str(data), "--seeds", "3"])
+    options = argparse.Namespace(data=data, rows=None, seeds=3, recorded=False, small=False, json=True)
+    assert harness.run_with(options, "x", lambda _small, _say: {"figures": {"invoke_ms": 1.0}}) == 0
+    written = json.loads((tmp_path / "results" / "x.json").read_text())
+    assert written["command"] == "python bench/x.py --data signs.npz --seeds 3"
 
 
 def test_recorded_prints_the_last_result(tmp_path, monkeypatch, capsys) -> None:

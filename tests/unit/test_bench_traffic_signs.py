@@ -41,13 +41,6 @@ def test_medians_and_every_seed() -> None:
     assert found["samples"]["recall_60"] == [1.0, 0.9, 1.0] and found["tracks"] == {"across": 1}
 
 
-def test_rows_that_are_there_are_not_measured_again(tmp_path: Path) -> None:
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text('{"seed": 1, "accuracy": 0.7}\n')
-    options = argparse.Namespace(rows=rows, data=tmp_path / "absent.npz")
-    assert traffic_signs.of_seed(options, 1, False) == {"seed": 1, "accuracy": 0.7}
-
-
 def test_every_figure_is_explained() -> None:
     for name in (*traffic_signs.MEDIANS, "recall_60_least"):
         assert name in results.PROMISES or f"traffic_signs/{name}" in results.PROMISES, name

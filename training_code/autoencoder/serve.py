@@ -22,6 +22,8 @@ torch.set_num_threads(1)  # one request is one digit: handing it to threads woul
 
 ENCODE, DECODE, RECONSTRUCT = "encode", "decode", "reconstruct"
 CSV, JSON, NPY = "text/csv", "application/json", "application/x-npy"
+# Of latents; a network's own are far smaller. Of numbers near float32's largest a layer makes NaN, which no JSON has.
+FURTHEST = 1e6
 
 
 class RequestError(Exception):
@@ -35,15 +37,13 @@ def model_fn(model_dir):
 
 def input_fn(body, content_type):
     """A request -> what is wanted (encode, decode or reconstruct), and an array with a digit or latents a row."""
-    if content_type == JSON:
-        return _from_json(body)
-    if content_type == CSV:
-        return _by_width(digit_files.table(body if isinstance(body, str) else body.decode(), "the request"))
-    if content_type == NPY:
-        try:
-            return _by_width(np.load(io.BytesIO(body), allow_pickle=False))
-        except (ValueError, EOFError, OSError) as error:
-            raise RequestError(f"the request is no array in NPY: {error}") from error
+    kind = content_type.partition(";")[0].strip()
+    if kind == JSON:
+        return _wanted(_json(body))
+    if kind == CSV:
+        return _by_width(digit_files.table(_text(body), "the request"))
+    if kind == NPY:
+        return _by_width(_npy(body))
     raise RequestError(f"content type {content_type}: send {JSON}, {CSV} or {NPY}")
 
 
@@ -62,7 +62,7 @@ def output_fn(prediction, accept):
     wanted, array = prediction
     if accept == NPY:
         body = io.BytesIO()
-        np.save(body, array)
+        np.save(body, array, allow_pickle=False)
         return body.getvalue(), NPY
     # Seven digits are all that float32 has.
     rows = [[f"{number:.7g}" for number in row] for row in array.tolist()]
@@ -85,11 +85,32 @@ def heldout_fn(folder):
         yield json.dumps({RECONSTRUCT: [digit.tolist()]}), JSON, truth
 
 
-def _from_json(body):
+def _text(body):
+    """A request's text."""
     try:
-        document = json.loads(body)
-    except ValueError as error:
+        return body if isinstance(body, str) else body.decode()
+    except UnicodeDecodeError as error:
+        raise RequestError(f"the request isn't UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _json(body):
+    """A request's JSON."""
+    try:
+        return json.loads(_text(body))
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"the request is no JSON: {error}") from error
+
+
+def _npy(body):
+    """A request's array. One of pickles is refused: a request must not be able to run code."""
+    try:
+        return np.lib.format.read_array(io.BytesIO(body), allow_pickle=False)
+    except (ValueError, OSError, EOFError, MemoryError) as error:
+        raise RequestError(f"the request is no array in NPY: {error}") from error
+
+
+def _wanted(document):
+    """What a document wants, and the array that it is wanted of."""
     wanted = [name for name in (ENCODE, DECODE, RECONSTRUCT) if isinstance(document, dict) and name in document]
     if len(wanted) != 1 or len(document) != 1:
         raise RequestError('the request must be {"encode": digits}, {"decode": latents} or {"reconstruct": digits}')
@@ -121,6 +142,6 @@ def _encoded(array, wanted, model):
 def _latents(array, count):
     if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[1] != count or not len(array):
         raise RequestError(f"{DECODE} holds {array.dtype} of the shape {array.shape}; latents are numbers (n, {count})")
-    if not np.isfinite(array).all():
-        raise RequestError(f"{DECODE}: latents must be finite numbers")
+    if not (np.abs(array) <= FURTHEST).all():  # nor NaN
+        raise RequestError(f"{DECODE}: latents must be numbers from -{FURTHEST:g} to {FURTHEST:g}")
     return array

@@ -16,6 +16,7 @@ import grouping
 import numpy as np
 import torch
 from autoencoder import FILTERS, LATENTS, Autoencoder
+from hyperparameters import number, whole
 from pca import Pca
 from torch import nn
 
@@ -58,37 +59,19 @@ def main():
 def parse_arguments():
     """Hyperparameters come as arguments, folders as SM_* variables, as in every SageMaker framework container."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--epochs", type=whole, default=EPOCHS)
-    parser.add_argument("--batch", type=whole, default=BATCH)
-    parser.add_argument("--filters", type=whole, default=FILTERS)
-    parser.add_argument("--learning-rate", type=positive, default=LEARNING_RATE)
-    parser.add_argument("--validation", type=share, default=VALIDATION)
-    parser.add_argument("--look-every", type=whole, default=LOOK_EVERY)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--threads", type=whole, default=THREADS)
+    parser.add_argument("--epochs", type=whole(), default=EPOCHS)
+    parser.add_argument("--batch", type=whole(), default=BATCH)
+    parser.add_argument("--filters", type=whole(), default=FILTERS)
+    parser.add_argument("--learning-rate", type=number(above=0), default=LEARNING_RATE)
+    parser.add_argument("--validation", type=number(above=0, below=1), default=VALIDATION)
+    parser.add_argument("--look-every", type=whole(), default=LOOK_EVERY)
+    parser.add_argument("--seed", type=whole(least=0), default=SEED)
+    parser.add_argument("--threads", type=whole(), default=THREADS)
     parser.add_argument("--train", type=Path, default=os.environ.get("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train"))
     parser.add_argument("--model-dir", type=Path, default=os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
     args = parser.parse_args()
     args.model_dir.mkdir(parents=True, exist_ok=True)
     return args
-
-
-def whole(text):
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return int(text)
-
-
-def positive(text):
-    if not 0 < float(text) < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return float(text)
-
-
-def share(text):
-    if not 0 < float(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return float(text)
 
 
 class Look:
@@ -124,11 +107,11 @@ def learn(model, digits, look, args):
     step = 0
     for epoch in range(args.epochs):
         order = random.permutation(len(digits))
-        for number in range(steps):
+        for place in range(0, steps * args.batch, args.batch):
             if step % args.look_every == 0:
                 look.save(model, probe)
             model.train()
-            pixels = autoencoder.tensor(digits[order[number * args.batch : (number + 1) * args.batch]])
+            pixels = autoencoder.tensor(digits[order[place : place + args.batch]])
             value = loss(model(pixels), pixels)
             optimizer.zero_grad(set_to_none=True)
             value.backward()

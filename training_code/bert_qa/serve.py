@@ -7,6 +7,7 @@ Where no answer is sure enough, `answer`, `start` and `end` are null; the score 
 """
 
 import json
+import re
 from dataclasses import dataclass
 
 import answering
@@ -19,8 +20,14 @@ from toolkit.signature import signed
 torch.set_num_threads(1)  # one request is a text: handing it to threads would cost more than it saves
 
 JSON, LINES = "application/json", "application/jsonlines"
+# Half of a character beyond 16 bits: JSON can write it alone (\\ud83d), and no text can hold it.
+HALF = re.compile("[\ud800-\udfff]")
 # Of a context, in characters: what a book chapter has. Each window of it takes its time.
 LONGEST = 100_000
+
+
+class RequestError(Exception):
+    """A request that can't be answered; the message says what would be right."""
 
 
 @dataclass(frozen=True)
@@ -46,38 +53,48 @@ def model_fn(model_dir):
 
 
 def input_fn(body, content_type):
-    """A request's questions, each with its context."""
-    text = body if isinstance(body, str) else body.decode()
-    if content_type == LINES:
+    """A request's questions, each with its context. Raises RequestError."""
+    text, kind = _text(body), content_type.partition(";")[0].strip()
+    if kind == LINES:
         lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
         return Request([asked(document(line, f"line {number}"), f"line {number}") for number, line in lines])
-    if content_type != JSON:
-        raise ValueError(f"content type {content_type}: send {JSON} or {LINES}")
+    if kind != JSON:
+        raise RequestError(f"content type {content_type}: send {JSON} or {LINES}")
     given = document(text, "the request")
     if isinstance(given, list):
         return Request([asked(one, f"question {number}") for number, one in enumerate(given, start=1)])
     return Request([asked(given, "the request")], alone=True)
 
 
+def _text(body):
+    """A request's text."""
+    try:
+        return body if isinstance(body, str) else body.decode()
+    except UnicodeDecodeError as error:
+        raise RequestError(f"the request isn't UTF-8: {error.reason} at byte {error.start}") from error
+
+
 def document(text, where):
     """A text's JSON."""
     try:
         return json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"{where} is no JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{where} is no JSON: {error}") from error
 
 
 def asked(given, where):
     """(question, context) of a document. Only the context may be empty: then it holds no answer."""
     if not isinstance(given, dict):
-        raise ValueError(f'{where} is {type(given).__name__}; send {{"question": …, "context": …}}')
+        raise RequestError(f'{where} is {type(given).__name__}; send {{"question": …, "context": …}}')
     for key in ("question", "context"):
         if not isinstance(given.get(key), str):
-            raise ValueError(f"{where}: {key} is {given.get(key)!r:.80}; it must be a text")
+            raise RequestError(f"{where}: {key} is {given.get(key)!r:.80}; it must be a text")
+        if HALF.search(given[key]):
+            raise RequestError(f"{where}: {key} holds half of a surrogate pair, which is no character; send both")
     if not given["question"].strip():
-        raise ValueError(f"{where}: question is empty; ask something")
+        raise RequestError(f"{where}: question is empty; ask something")
     if len(given["context"]) > LONGEST:
-        raise ValueError(f"{where}: context has {len(given['context'])} characters, of at most {LONGEST}")
+        raise RequestError(f"{where}: context has {len(given['context'])} characters, of at most {LONGEST}")
     return given["question"], given["context"]
 
 

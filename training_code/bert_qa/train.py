@@ -1,5 +1,7 @@
 """Fine-tunes a pretrained BERT until it answers questions about a text with the words of that text.
 
+By hand, without any AWS, where PyTorch is installed:
+
     python facts.py /tmp/facts
     pip install -r requirements.txt
     PYTHONPATH=.. RATCHET_TENSORS=/tmp/tensors python train.py --train /tmp/facts/train --model-dir /tmp/model
@@ -23,6 +25,7 @@ import squad
 import torch
 from answering import Settings
 from attention import Watched
+from hyperparameters import number, whole
 from windows import Batch, Encoder, Pair, alike
 
 from toolkit.probe import Probe
@@ -71,20 +74,20 @@ def parse_arguments():
     """Hyperparameters come as arguments, folders as SM_* variables, as in every SageMaker framework container."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--pretrained", default=PRETRAINED, choices=pretrained.CHOICES)
-    parser.add_argument("--epochs", type=whole(1, 100), default=EPOCHS)
-    parser.add_argument("--short", type=whole(96, 512), default=SHORT)
-    parser.add_argument("--length", type=whole(96, 512), default=LENGTH)
-    parser.add_argument("--stride", type=whole(16, 400), default=STRIDE)
-    parser.add_argument("--batch", type=whole(1, 1024), default=BATCH)
-    parser.add_argument("--learning-rate", type=rate, default=LEARNING_RATE)
-    parser.add_argument("--warm-up", type=share, default=WARM_UP)
-    parser.add_argument("--without-answer", type=share, default=WITHOUT_ANSWER)
-    parser.add_argument("--validation", type=share, default=VALIDATION)
-    parser.add_argument("--answered", type=share, default=ANSWERED)
-    parser.add_argument("--threshold", type=share, default=THRESHOLD)
-    parser.add_argument("--watch", type=whole(1, 1_000_000), default=WATCH)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--threads", type=int, default=THREADS)
+    parser.add_argument("--epochs", type=whole(), default=EPOCHS)
+    parser.add_argument("--short", type=whole(least=96, most=512), default=SHORT)
+    parser.add_argument("--length", type=whole(least=96, most=512), default=LENGTH)
+    parser.add_argument("--stride", type=whole(least=16), default=STRIDE)
+    parser.add_argument("--batch", type=whole(), default=BATCH)
+    parser.add_argument("--learning-rate", type=number(above=0), default=LEARNING_RATE)
+    parser.add_argument("--warm-up", type=number(least=0, below=1), default=WARM_UP)
+    parser.add_argument("--without-answer", type=number(least=0, most=1), default=WITHOUT_ANSWER)
+    parser.add_argument("--validation", type=number(above=0, below=1), default=VALIDATION)
+    parser.add_argument("--answered", type=number(above=0, most=1), default=ANSWERED)
+    parser.add_argument("--threshold", type=number(least=0, most=1), default=THRESHOLD)
+    parser.add_argument("--watch", type=whole(), default=WATCH)
+    parser.add_argument("--seed", type=whole(least=0), default=SEED)
+    parser.add_argument("--threads", type=whole(), default=THREADS)
     parser.add_argument("--train", type=Path, default=os.environ.get("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train"))
     parser.add_argument("--model-dir", type=Path, default=os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
     args = parser.parse_args()
@@ -93,35 +96,6 @@ def parse_arguments():
         parser.error(f"--stride {args.stride} leaves gaps between windows of {args.length}: {args.length - 67} at most")
     args.model_dir.mkdir(parents=True, exist_ok=True)
     return args
-
-
-def whole(least, most):
-    """A whole number from least to most, as an argument's type."""
-
-    def number(text):
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text} is no whole number from {least} to {most}")
-        return int(text)
-
-    return number
-
-
-def share(text):
-    """A number from 0 to 1, as an argument's type."""
-    try:
-        found = float(text)
-    except ValueError:
-        found = -1.0
-    if not 0 <= found <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number from 0 to 1")
-    return found
-
-
-def rate(text):
-    """A share above 0, as an argument's type."""
-    if not share(text):
-        raise argparse.ArgumentTypeError(f"{text} learns nothing; a number above 0, 1 at most")
-    return float(text)
 
 
 def words(learned):
@@ -227,7 +201,7 @@ def chosen_threshold(args, judged, found):
         for span, one in zip(found, judged, strict=True)
         if one.answers and squad.token_f1(one.context[span.start : span.end], one.texts) >= RIGHT
     )
-    return right[int((1 - args.answered) * len(right))] if right else 0.0
+    return right[min(int((1 - args.answered) * len(right)), len(right) - 1)] if right else 0.0
 
 
 def elsewhere(judged):

@@ -1,8 +1,8 @@
 """Answers requests with the network, on PyTorch. The endpoint and the evaluation both call these four functions."""
 
+import io
 import json
 import os
-from io import BytesIO
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "torch"  # before Keras is imported: TensorFlow, with which it was trained, isn't here
@@ -21,6 +21,10 @@ BATCH = 256
 torch.set_num_threads(1)  # one request is one digit: handing it to threads would cost more than it saves
 
 
+class RequestError(Exception):
+    """A request that can't be answered; the message says what would be right."""
+
+
 def model_fn(model_dir):
     """The network. `safe_mode` refuses a file whose layers are Python code (Lambda), which would run while it loads."""
     return keras.saving.load_model(Path(model_dir) / MODEL, compile=False, safe_mode=True)
@@ -28,16 +32,16 @@ def model_fn(model_dir):
 
 def input_fn(body, content_type):
     """A request -> pictures: a digit's 784 numbers from 0 to 255 a line (text/csv), lists of them (application/json),
-    or an array (n, 784) or (n, 28, 28) (application/x-npy).
+    or an array (n, 784) or (n, 28, 28) (application/x-npy). Raises RequestError, or DigitsError for what is no digit.
     """
     kind = content_type.partition(";")[0].strip()
     if kind == CSV:
-        return digits.parse(body if isinstance(body, str) else body.decode())
+        return digits.scaled(digits.shaped(digits.table(_text(body), "the request"), "the request"))
     if kind == JSON:
-        return digits.shaped(_array(body))
+        return digits.scaled(digits.shaped(_array(_json(body)), "the request"))
     if kind == NPY:
-        return digits.shaped(_npy(body))
-    raise ValueError(f"content type {content_type}: send {CSV}, {JSON} or {NPY}")
+        return digits.scaled(digits.shaped(_npy(body), "the request"))
+    raise RequestError(f"content type {content_type}: send {CSV}, {JSON} or {NPY}")
 
 
 def predict_fn(pictures, model):
@@ -57,23 +61,40 @@ def output_fn(probabilities, accept):
         ]
         return json.dumps(answers), JSON
     if accept == NPY:
-        binary = BytesIO()
-        np.save(binary, probabilities, allow_pickle=False)
-        return binary.getvalue(), NPY
+        made = io.BytesIO()
+        np.save(made, probabilities, allow_pickle=False)
+        return made.getvalue(), NPY
     return "\n".join(str(label) for label in probabilities.argmax(1)), CSV
 
 
+def _text(body):
+    """A request's text."""
+    try:
+        return body if isinstance(body, str) else body.decode()
+    except UnicodeDecodeError as error:
+        raise RequestError(f"the request isn't UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _json(body):
+    """A request's JSON."""
+    try:
+        return json.loads(_text(body))
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"the request is no JSON: {error}") from error
+
+
 def _npy(body):
+    """A request's array. One of pickles is refused: a request must not be able to run code."""
     try:
-        # Without pickles: a request must not be able to run code.
-        return np.load(BytesIO(body), allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise digits.DigitsError(f"the request is no NPY array of numbers: {error}") from error
+        return np.lib.format.read_array(io.BytesIO(body), allow_pickle=False)
+    except (ValueError, OSError, EOFError, MemoryError) as error:
+        raise RequestError(f"the request is no array in NPY: {error}") from error
 
 
-def _array(body):
+def _array(document):
+    """A document's numbers; of one digit alone, too."""
     try:
-        numbers = np.array(json.loads(body), dtype=np.float32)
-    except (ValueError, TypeError) as error:
-        raise digits.DigitsError(f"the request is no list of digits, each a list of {digits.PIXELS} numbers") from error
+        numbers = np.array(document)
+    except ValueError as error:
+        raise RequestError("the request's rows must be equally long lists of numbers") from error
     return numbers[None] if numbers.shape in ((digits.PIXELS,), (digits.SIZE, digits.SIZE)) else numbers

@@ -1,7 +1,9 @@
 """Trains Keras's MNIST convnet as a SageMaker script: what Keras's example does, and the lines that SageMaker needs.
 
 TensorFlow is what Keras computes with here, and in no file that is saved: `model.keras` is read by Keras on PyTorch
-where it serves. By hand, where TensorFlow is installed:
+where it serves.
+
+By hand, without any AWS, where TensorFlow is installed:
 
     python example_digits.py /tmp/digits
     PYTHONPATH=.. RATCHET_TENSORS=/tmp/tensors python train.py --train /tmp/digits/train --model-dir /tmp/model
@@ -14,6 +16,7 @@ from pathlib import Path
 import digits
 import keras
 import numpy as np
+from hyperparameters import number, whole
 from keras import layers
 
 from toolkit.probe import Probe
@@ -62,12 +65,12 @@ def main():
 def parse_arguments():
     """Hyperparameters come as arguments, folders as SM_* variables, as in every SageMaker framework container."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--epochs", type=whole, default=EPOCHS)
-    parser.add_argument("--batch-size", type=whole, default=BATCH_SIZE)
-    parser.add_argument("--learning-rate", type=positive, default=LEARNING_RATE)
-    parser.add_argument("--dropout", type=share, default=DROPOUT)
-    parser.add_argument("--validation", type=share, default=VALIDATION)
-    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--epochs", type=whole(), default=EPOCHS)
+    parser.add_argument("--batch-size", type=whole(), default=BATCH_SIZE)
+    parser.add_argument("--learning-rate", type=number(above=0), default=LEARNING_RATE)
+    parser.add_argument("--dropout", type=number(least=0, below=1), default=DROPOUT)
+    parser.add_argument("--validation", type=number(above=0, below=1), default=VALIDATION)
+    parser.add_argument("--seed", type=whole(least=0, most=2**32 - 1), default=SEED)
     parser.add_argument("--train", type=Path, default=os.environ.get("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train"))
     # A tuning job's trials get it as --model_dir from TensorFlow's container.
     model_dir = os.environ.get("SM_MODEL_DIR", "/opt/ml/model")
@@ -122,27 +125,6 @@ class Answers(keras.callbacks.Callback):
         part = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
         self.probe.labels(self.labels[part])
         self.probe.predictions(self.model.predict_on_batch(self.pictures[part]))
-
-
-def whole(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"is {number}; it must be 1 or more")
-    return number
-
-
-def positive(text):
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"is {number:g}; it must be above 0")
-    return number
-
-
-def share(text):
-    number = float(text)
-    if not 0 <= number < 1:
-        raise argparse.ArgumentTypeError(f"is {number:g}; it must be at least 0 and below 1")
-    return number
 
 
 if __name__ == "__main__":

@@ -17,13 +17,14 @@ import pictures
 import torch
 from drawing import overlaid
 from learning import probabilities
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from saliency import full_gradient, gradients_of
 
 from toolkit.signature import signed
 
 torch.set_num_threads(1)  # one request is one picture: handing it to threads would cost more than it saves
 
+CSV, JSON, NPY, PNG, JPEG = "text/csv", "application/json", "application/x-npy", "image/png", "image/jpeg"
 # A map is drawn so many times as large as the network's picture, to be looked at.
 ENLARGED = 8
 # Of a PNG or JPEG that somebody sends; larger ones would be unpacked into memory only to be made small.
@@ -31,7 +32,7 @@ MOST_PIXELS = 16_000_000
 
 
 class RequestError(Exception):
-    """A request that can't be answered; the message says what would be."""
+    """A request that can't be answered; the message says what would be right."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,14 @@ def model_fn(model_dir):
 
 def input_fn(body, content_type):
     """A request -> a Question. Raises RequestError, or PicturesError for arrays of another kind or size."""
-    if content_type in ("image/png", "image/jpeg"):
+    kind = content_type.partition(";")[0].strip()
+    if kind in (PNG, JPEG):
         return Question(_decoded(body)[None])
-    if content_type == "application/x-npy":
-        return Question(pictures.checked(_array(body), "the request"))
-    if content_type == "application/json":
-        return _of_json(body)
-    raise RequestError(
-        f"content type {content_type}: send image/png, image/jpeg, application/x-npy or application/json"
-    )
+    if kind == NPY:
+        return Question(pictures.checked(_npy(body), "the request"))
+    if kind == JSON:
+        return _asked(_json(body))
+    raise RequestError(f"content type {content_type}: send {PNG}, {JPEG}, {NPY} or {JSON}")
 
 
 def predict_fn(question, model):
@@ -89,17 +89,17 @@ def predict_fn(question, model):
 @signed
 def output_fn(answer, accept):
     """An Answer -> its text or its picture, with its type."""
-    if accept == "image/png":
+    if accept == PNG:
         if len(answer.probabilities) != 1:
             raise RequestError(f"image/png is the map of one picture; {len(answer.probabilities)} were sent")
-        return answer.maps()[0], "image/png"
-    if accept == "application/json":
+        return answer.maps()[0], PNG
+    if accept == JSON:
         found = [{"class": name, "probability": round(share, 6)} for name, share in answer.named()]
         if answer.question.saliency:
             for entry, drawn in zip(found, answer.maps(), strict=True):
                 entry["saliency"] = base64.b64encode(drawn).decode()
-        return json.dumps(found), "application/json"
-    return "\n".join(name for name, _ in answer.named()), "text/csv"
+        return json.dumps(found), JSON
+    return "\n".join(name for name, _ in answer.named()), CSV
 
 
 def _decoded(body):
@@ -110,24 +110,38 @@ def _decoded(body):
                 raise RequestError(f"a picture of {image.width} x {image.height}; {MOST_PIXELS:,} pixels are the most")
             small = image.convert("RGB").resize((network.SIZE, network.SIZE), Image.Resampling.BILINEAR)
             return np.array(small)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise RequestError(f"no PNG or JPEG can be read from these {len(body)} bytes: {error}") from error
 
 
-def _array(body):
+def _text(body):
+    """A request's text."""
     try:
-        return np.load(io.BytesIO(body), allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise RequestError(f"no .npy array can be read from these {len(body)} bytes: {error}") from error
+        return body if isinstance(body, str) else body.decode()
+    except UnicodeDecodeError as error:
+        raise RequestError(f"the request isn't UTF-8: {error.reason} at byte {error.start}") from error
 
 
-def _of_json(body):
+def _json(body):
+    """A request's JSON."""
     try:
-        asked = json.loads(body)
-    except ValueError as error:
-        raise RequestError(f"no JSON: {error}") from error
+        return json.loads(_text(body))
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"the request is no JSON: {error}") from error
+
+
+def _npy(body):
+    """A request's array. One of pickles is refused: a request must not be able to run code."""
+    try:
+        return np.lib.format.read_array(io.BytesIO(body), allow_pickle=False)
+    except (ValueError, OSError, EOFError, MemoryError) as error:
+        raise RequestError(f"the request is no array in NPY: {error}") from error
+
+
+def _asked(asked):
+    """A document's Question."""
     if not isinstance(asked, dict) or "pictures" not in asked or asked.keys() - {"pictures", "saliency"}:
-        raise RequestError('JSON is {"pictures": a list of 32 x 32 x 3 numbers, "saliency": false}')
+        raise RequestError('the request must be {"pictures": a list of 32 x 32 x 3 numbers, "saliency": false}')
     if not isinstance(asked.get("saliency", False), bool):
         raise RequestError(f"saliency is {asked['saliency']!r}; it is true or false")
     try:

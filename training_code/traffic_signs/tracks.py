@@ -9,7 +9,7 @@ two signs do.
 import numpy as np
 
 # The correlation from which two pictures of a class count as one track's. Only what is of one class is compared; of
-# other classes it can be counted how often two signs look so alike: see `twins` in bench/traffic_signs.py.
+# other classes it can be counted how often two signs look so alike: see `twins` in bench/traffic_signs_seed.py.
 ALIKE = 0.9
 
 

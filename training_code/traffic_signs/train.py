@@ -1,11 +1,13 @@
 """Trains a ResNet-18 to tell traffic signs apart, and keeps what it looked at.
 
 After each epoch a part of the training pictures judges it, and eight of them are shown: views.py draws what spoke for
-their classes. By hand:
+their classes.
+
+By hand, without any AWS, where PyTorch is installed:
 
     python signs.py /tmp/signs
-    export PYTHONPATH=..:../..
-    RATCHET_TENSORS=/tmp/tensors python train.py --train /tmp/signs/train --model-dir /tmp/model
+    pip install -r requirements.txt
+    PYTHONPATH=.. RATCHET_TENSORS=/tmp/tensors python train.py --train /tmp/signs/train --model-dir /tmp/model
 """
 
 import argparse
@@ -20,6 +22,7 @@ import pictures
 import torch
 import tracks
 import views
+from hyperparameters import number, whole
 from saliency import gradients_of
 from sign_metrics import FLOORS, accuracy, recall
 
@@ -51,12 +54,14 @@ def main():
     images, labels, track = pictures.load(args.train)
     if track is None:
         track = tracks.found(images, labels)
-        print(f"the data don't say which pictures are of one track; found {len(set(track))} by likeness", flush=True)
+        told = f"the data don't say which pictures are of one track; found {len(set(track))} by likeness"
+        print(f"{told}: validation is too kind where that are too many", flush=True)
     names, classes = np.unique(labels, return_inverse=True)
     learned, judged = tracks.split(labels, track, validation=args.validation, seed=args.seed)
     if not len(judged):
         raise SystemExit(
-            f"no class of {args.train} has tracks enough for one to judge by; validation={args.validation:g}"
+            f"no class of {args.train} has tracks enough for one to judge by; give more tracks of a class, or a "
+            f"validation above {args.validation:g}"
         )
 
     arch = network.Architecture(tuple(names.tolist()), args.width)
@@ -67,6 +72,27 @@ def main():
     network.save(args.model_dir, arch, model)
     # With its serving code beside it, model.tar.gz is all that evaluation and the endpoint need.
     save_serving_code(args.model_dir)
+
+
+def parse_arguments():
+    """Hyperparameters come as arguments, folders as SM_* variables, as in every SageMaker framework container."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--width", type=number(above=0, most=1), default=WIDTH)
+    parser.add_argument("--epochs", type=whole(), default=EPOCHS)
+    parser.add_argument("--batch", type=whole(), default=BATCH)
+    parser.add_argument("--learning-rate", type=number(above=0), default=LEARNING_RATE)
+    parser.add_argument("--weight-decay", type=number(least=0), default=WEIGHT_DECAY)
+    parser.add_argument("--weight", type=number(above=0), default=WEIGHT)
+    parser.add_argument("--smoothing", type=number(least=0, below=1), default=SMOOTHING)
+    parser.add_argument("--strength", type=number(least=0, most=1), default=STRENGTH)
+    parser.add_argument("--validation", type=number(above=0, below=1), default=VALIDATION)
+    parser.add_argument("--seed", type=whole(least=0), default=SEED)
+    parser.add_argument("--threads", type=whole(), default=THREADS)
+    parser.add_argument("--train", type=Path, default=os.environ.get("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train"))
+    parser.add_argument("--model-dir", type=Path, default=os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
+    args = parser.parse_args()
+    args.model_dir.mkdir(parents=True, exist_ok=True)
+    return args
 
 
 @dataclass(frozen=True)
@@ -139,43 +165,6 @@ def report(epoch, names, truths, answers):
     truths, answers = ([names[number] for number in numbers] for numbers in (truths, answers))
     floors = "".join(f" validation:recall:{name}={recall(truths, answers, name):.4f}" for name in FLOORS)
     print(f"epoch={epoch} validation:accuracy={accuracy(truths, answers):.4f}{floors}", flush=True)
-
-
-def parse_arguments():
-    """Hyperparameters come as arguments, folders as SM_* variables, as in every SageMaker framework container."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--width", type=float, default=WIDTH)
-    parser.add_argument("--epochs", type=whole, default=EPOCHS)
-    parser.add_argument("--batch", type=whole, default=BATCH)
-    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
-    parser.add_argument("--weight-decay", type=float, default=WEIGHT_DECAY)
-    parser.add_argument("--weight", type=float, default=WEIGHT)
-    parser.add_argument("--smoothing", type=share, default=SMOOTHING)
-    parser.add_argument("--strength", type=share, default=STRENGTH)
-    parser.add_argument("--validation", type=share, default=VALIDATION)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--threads", type=whole, default=THREADS)
-    parser.add_argument("--train", type=Path, default=os.environ.get("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train"))
-    parser.add_argument("--model-dir", type=Path, default=os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
-    args = parser.parse_args()
-    args.model_dir.mkdir(parents=True, exist_ok=True)
-    return args
-
-
-def whole(text):
-    """A whole number from 1, of the command line."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is below 1")
-    return number
-
-
-def share(text):
-    """A number from 0 to 1, of the command line."""
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{number:g} is not within 0 and 1")
-    return number
 
 
 if __name__ == "__main__":
