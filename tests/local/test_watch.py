@@ -22,14 +22,14 @@ from contract import views as words
 MODEL = Path(__file__).parent / "viewed_model"
 FILES = {path.name: path.read_text() for path in MODEL.glob("*.py")}
 VIEWS = [{"view": "losses", "every": 20}, {"view": "path", "every": 40}, {"view": "raises", "every": 40}]
-PIPELINES = {"watched": Scripted({"views": VIEWS}, FILES)}
+PIPELINES = {"followed": Scripted({"views": VIEWS}, FILES)}
 # Longer than it takes until the first pictures have been copied (ten seconds), so that there is something to watch.
 STEPS = 1600
 
 
 @pytest.fixture(scope="module")
 def watched(deployed: Callable[[str], Pipeline]) -> Pipeline:
-    return deployed("watched")
+    return deployed("followed")
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def drawn_last(watched: Pipeline, run_id: str, name: str) -> int:
 
 def test_afterwards_it_tells_what_there_is_and_the_report_shows_it(watched: Pipeline, home: Path, run_id: str) -> None:
     watched.record(run_id)
-    output, _ = command(home, "watch", "watched", "--json").communicate(timeout=120)
+    output, _ = command(home, "watch", "followed", "--json").communicate(timeout=120)
     told = json.loads(output)
     assert (told["run_id"], told["outcome"]) == (run_id, "Promoted")
     assert {view["view"]: view["step"] is not None for view in told["views"]} == {
