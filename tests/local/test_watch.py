@@ -112,7 +112,7 @@ def test_a_page_follows_the_run_and_stays_until_it_is_ended(
 
 
 def drawn_last(watched: Pipeline, run_id: str, name: str) -> int:
-    key = f"runs/watched/{run_id}/train/tensors/{words.document(name)}"
+    key = f"runs/followed/{run_id}/train/tensors/{words.document(name)}"
     found = watched.aws.client("s3").get_object(Bucket=watched.shared["ArtifactBucketName"], Key=key)["Body"]
     return int(json.load(found)["pictures"][-1]["step"])
 
