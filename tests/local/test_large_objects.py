@@ -173,9 +173,10 @@ def test_a_kill_in_the_middle_of_a_put_leaves_the_old_object(fresh_aws: AwsFacto
     until(lambda: len(bodies(aws)) > len(kept))
     gone.close()
     until(lambda: bodies(aws) == kept)
-    begun(aws, content)
+    going = begun(aws, content)
     until(lambda: len(bodies(aws)) > len(kept))
     os.kill(aws.server.pid, signal.SIGKILL)
+    going.close()
     aws = fresh_aws.start()
     found = client(aws).get_object(**BUCKET, Key="model")
     assert found["Body"].read() == content[: 2 * MIB]
