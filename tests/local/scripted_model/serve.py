@@ -34,7 +34,7 @@ def predict_fn(rows, orders):
     columns = orders.get("columns", 1)
     if len(rows[0]) != columns:
         raise ValueError(f"X has {len(rows[0])} features, but {columns} are expected")
-    if ON_ENDPOINT and orders.get("endpoint") == "fails" and next(REQUESTS) % 20 == 0:
+    if ON_ENDPOINT and orders.get("endpoint") == "fails" and next(REQUESTS) % 20 == 1:
         raise RuntimeError("out of luck")
     if ON_ENDPOINT and orders.get("endpoint") == "dawdles":
         time.sleep(0.6)
