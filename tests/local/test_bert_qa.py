@@ -1,9 +1,10 @@
 """bert_qa as it is shipped, but for a network of random weights: it learns invented facts, its attention is drawn while
-it does, it passes the gate and answers questions."""
+it does, it passes the gate and answers questions as it did where it was judged."""
 
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,15 +30,20 @@ SMALL = {
 PIPELINES = {"bert-qa": AsShipped(MODEL, SMALL)}
 # Half a minute where nothing else runs; the first time its requirements are installed.
 SECONDS = 900
-TEXT = "Ede lies on the river Brumkus. About 7,000 people live in the town. It was founded by Valbrim Fusdis."
 
 
 @pytest.fixture(scope="module")
-def answering(deployed: Callable[[str], Pipeline], tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    folder, pipeline = tmp_path_factory.mktemp("facts"), deployed("bert-qa")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("facts")
     subprocess.run([sys.executable, MODEL / "facts.py", folder], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answering(deployed: Callable[[str], Pipeline], facts: Path) -> Pipeline:
+    pipeline = deployed("bert-qa")
     for channel in ("train", "test"):
-        upload(pipeline, folder / channel, f"facts/{channel}/")
+        upload(pipeline, facts / channel, f"facts/{channel}/")
     return pipeline
 
 
@@ -47,7 +53,7 @@ def upload(pipeline: Pipeline, folder: Path, prefix: str) -> None:
         s3.upload_file(str(path), bucket, f"{prefix}{path.name}")
 
 
-def test_learns_is_looked_at_and_answers(answering: Pipeline) -> None:
+def test_learns_is_looked_at_and_answers(answering: Pipeline, facts: Path) -> None:
     answer = answering.trigger()
     assert answer.get("status") == "started", answer
     record = answering.record(answer["run_id"], seconds=SECONDS)
@@ -57,10 +63,16 @@ def test_learns_is_looked_at_and_answers(answering: Pipeline) -> None:
         document = drawn(answering, answer["run_id"], name)
         assert len(document["pictures"]) >= 3, document
         assert document["problems"] == []
-    found = asked(answering, {"question": "Who founded Ede?", "context": TEXT})
-    assert TEXT[found["start"] : found["end"]] == found["answer"]
-    several = asked(answering, [{"question": "Who founded Ede?", "context": TEXT}, {"question": "Who?", "context": ""}])
-    assert several == [found, {"answer": None, "score": 0.0, "start": None, "end": None}]
+    held_out = [json.loads(line) for line in (facts / "test" / "facts.jsonl").read_text().splitlines()]
+    answers = asked(answering, [{key: one[key] for key in ("question", "context")} for one in held_out])
+    for one, found in zip(held_out, answers, strict=True):
+        assert found["answer"] is None or one["context"][found["start"] : found["end"]] == found["answer"]
+    f1 = runpy.run_path(str(MODEL / "squad.py"))["f1"]
+    # Texts are read beside others than in the evaluation: what was a tie there may not be one here.
+    served, judged = f1([one["answers"] for one in held_out], answers), float(record["decision"]["score"])
+    assert served == pytest.approx(judged, abs=0.02)
+    nothing = asked(answering, {"question": "Who?", "context": ""})
+    assert nothing == {"answer": None, "score": 0.0, "start": None, "end": None}
 
 
 def drawn(pipeline: Pipeline, run: str, name: str) -> dict[str, Any]:
