@@ -16,10 +16,10 @@ import grouping
 import numpy as np
 import torch
 from autoencoder import FILTERS, LATENTS, Autoencoder
-from hyperparameters import number, whole
 from pca import Pca
 from torch import nn
 
+from toolkit.hyperparameters import number, whole
 from toolkit.probe import Probe
 from toolkit.serving import save_serving_code
 

@@ -25,9 +25,9 @@ import squad
 import torch
 from answering import Settings
 from attention import Watched
-from hyperparameters import number, whole
 from windows import Batch, Encoder, Pair, alike
 
+from toolkit.hyperparameters import number, whole
 from toolkit.probe import Probe
 from toolkit.serving import save_serving_code
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import digits
 import keras
 import numpy as np
-from hyperparameters import number, whole
 from keras import layers
 
+from toolkit.hyperparameters import number, whole
 from toolkit.probe import Probe
 from toolkit.serving import save_serving_code
 

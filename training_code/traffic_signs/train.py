@@ -22,10 +22,10 @@ import pictures
 import torch
 import tracks
 import views
-from hyperparameters import number, whole
 from saliency import gradients_of
 from sign_metrics import FLOORS, accuracy, recall
 
+from toolkit.hyperparameters import number, whole
 from toolkit.probe import Probe
 from toolkit.serving import save_serving_code
 
