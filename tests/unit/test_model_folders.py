@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 FOLDERS = Path(__file__).parents[2] / "training_code"
-SERVING = ("autoencoder/serve.py", "bert_qa/serve.py", "mnist_keras/serve.py", "traffic_signs/serve.py")
 DIGITS = ("autoencoder/digit_files.py", "mnist_keras/digits.py")
 
 
@@ -20,25 +19,10 @@ def definition(path: str, name: str) -> str | None:
     return next((ast.get_source_segment(text, node) for node in found), None)
 
 
-def test_hyperparameters_are_checked_alike() -> None:
-    copies = sorted(FOLDERS.glob("*/hyperparameters.py"))
-    assert len(copies) == 4
-    assert len({path.read_text() for path in copies}) == 1
-
-
-@pytest.mark.parametrize(
-    ("paths", "name", "copies"),
-    [
-        (SERVING, "RequestError", 4),
-        (SERVING, "_text", 4),
-        (SERVING, "_json", 3),
-        (SERVING, "_npy", 3),
-        *((DIGITS, name, 2) for name in ("DigitsError", "shaped", "table", "_from_csv", "_labels")),
-    ],
-)
-def test_helpers_are_the_same_text(paths: tuple[str, ...], name: str, copies: int) -> None:
-    found = [text for path in paths if (text := definition(path, name))]
-    assert (len(found), len(set(found))) == (copies, 1)
+@pytest.mark.parametrize("name", ["DigitsError", "shaped", "table", "_from_csv", "_labels"])
+def test_digits_are_read_by_the_same_text(name: str) -> None:
+    one, other = (definition(path, name) for path in DIGITS)
+    assert one and one == other
 
 
 def test_no_two_folders_learn_from_the_same_objects() -> None:

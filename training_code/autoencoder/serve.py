@@ -16,6 +16,8 @@ from digit_files import PIXELS, SIZE, DigitsError
 from pca import Pca
 from reconstruction import squared_error
 
+from toolkit import request_body
+from toolkit.request_body import RequestError
 from toolkit.signature import signed
 
 torch.set_num_threads(1)  # one request is one digit: handing it to threads would cost more than it saves
@@ -24,10 +26,6 @@ ENCODE, DECODE, RECONSTRUCT = "encode", "decode", "reconstruct"
 CSV, JSON, NPY = "text/csv", "application/json", "application/x-npy"
 # Of latents; a network's own are far smaller. Of numbers near float32's largest a layer makes NaN, which no JSON has.
 FURTHEST = 1e6
-
-
-class RequestError(Exception):
-    """A request that can't be answered; the message says what would be right."""
 
 
 def model_fn(model_dir):
@@ -39,11 +37,11 @@ def input_fn(body, content_type):
     """A request -> what is wanted (encode, decode or reconstruct), and an array with a digit or latents a row."""
     kind = content_type.partition(";")[0].strip()
     if kind == JSON:
-        return _wanted(_json(body))
+        return _wanted(request_body.document(body))
     if kind == CSV:
-        return _by_width(digit_files.table(_text(body), "the request"))
+        return _by_width(digit_files.table(request_body.text(body), "the request"))
     if kind == NPY:
-        return _by_width(_npy(body))
+        return _by_width(request_body.array(body))
     raise RequestError(f"content type {content_type}: send {JSON}, {CSV} or {NPY}")
 
 
@@ -83,30 +81,6 @@ def heldout_fn(folder):
     for digit, best in zip(digits.reshape(-1, PIXELS), reconstructed.reshape(-1, PIXELS), strict=True):
         truth = {"digit": digit.tolist(), "pca_error": squared_error(digit, best)}
         yield json.dumps({RECONSTRUCT: [digit.tolist()]}), JSON, truth
-
-
-def _text(body):
-    """A request's text."""
-    try:
-        return body if isinstance(body, str) else body.decode()
-    except UnicodeDecodeError as error:
-        raise RequestError(f"the request isn't UTF-8: {error.reason} at byte {error.start}") from error
-
-
-def _json(body):
-    """A request's JSON."""
-    try:
-        return json.loads(_text(body))
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"the request is no JSON: {error}") from error
-
-
-def _npy(body):
-    """A request's array. One of pickles is refused: a request must not be able to run code."""
-    try:
-        return np.lib.format.read_array(io.BytesIO(body), allow_pickle=False)
-    except (ValueError, OSError, EOFError, MemoryError) as error:
-        raise RequestError(f"the request is no array in NPY: {error}") from error
 
 
 def _wanted(document):

@@ -15,6 +15,8 @@ import pretrained
 import torch
 from answering import Settings
 
+from toolkit import request_body
+from toolkit.request_body import RequestError
 from toolkit.signature import signed
 
 torch.set_num_threads(1)  # one request is a text: handing it to threads would cost more than it saves
@@ -24,10 +26,6 @@ JSON, LINES = "application/json", "application/jsonlines"
 HALF = re.compile("[\ud800-\udfff]")
 # Of a context, in characters: what a book chapter has. Each window of it takes its time.
 LONGEST = 100_000
-
-
-class RequestError(Exception):
-    """A request that can't be answered; the message says what would be right."""
 
 
 @dataclass(frozen=True)
@@ -54,32 +52,18 @@ def model_fn(model_dir):
 
 def input_fn(body, content_type):
     """A request's questions, each with its context. Raises RequestError."""
-    text, kind = _text(body), content_type.partition(";")[0].strip()
+    text, kind = request_body.text(body), content_type.partition(";")[0].strip()
     if kind == LINES:
         lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-        return Request([asked(document(line, f"line {number}"), f"line {number}") for number, line in lines])
+        return Request(
+            [asked(request_body.document(line, f"line {number}"), f"line {number}") for number, line in lines]
+        )
     if kind != JSON:
         raise RequestError(f"content type {content_type}: send {JSON} or {LINES}")
-    given = document(text, "the request")
+    given = request_body.document(text)
     if isinstance(given, list):
         return Request([asked(one, f"question {number}") for number, one in enumerate(given, start=1)])
     return Request([asked(given, "the request")], alone=True)
-
-
-def _text(body):
-    """A request's text."""
-    try:
-        return body if isinstance(body, str) else body.decode()
-    except UnicodeDecodeError as error:
-        raise RequestError(f"the request isn't UTF-8: {error.reason} at byte {error.start}") from error
-
-
-def document(text, where):
-    """A text's JSON."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"{where} is no JSON: {error}") from error
 
 
 def asked(given, where):

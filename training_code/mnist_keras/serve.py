@@ -12,6 +12,8 @@ import keras
 import numpy as np
 import torch
 
+from toolkit import request_body
+from toolkit.request_body import RequestError
 from toolkit.signature import signed
 
 CSV, JSON, NPY = "text/csv", "application/json", "application/x-npy"
@@ -19,10 +21,6 @@ MODEL = "model.keras"
 BATCH = 256
 
 torch.set_num_threads(1)  # one request is one digit: handing it to threads would cost more than it saves
-
-
-class RequestError(Exception):
-    """A request that can't be answered; the message says what would be right."""
 
 
 def model_fn(model_dir):
@@ -36,11 +34,11 @@ def input_fn(body, content_type):
     """
     kind = content_type.partition(";")[0].strip()
     if kind == CSV:
-        return digits.scaled(digits.shaped(digits.table(_text(body), "the request"), "the request"))
+        return digits.scaled(digits.shaped(digits.table(request_body.text(body), "the request"), "the request"))
     if kind == JSON:
-        return digits.scaled(digits.shaped(_array(_json(body)), "the request"))
+        return digits.scaled(digits.shaped(_array(request_body.document(body)), "the request"))
     if kind == NPY:
-        return digits.scaled(digits.shaped(_npy(body), "the request"))
+        return digits.scaled(digits.shaped(request_body.array(body), "the request"))
     raise RequestError(f"content type {content_type}: send {CSV}, {JSON} or {NPY}")
 
 
@@ -65,30 +63,6 @@ def output_fn(probabilities, accept):
         np.save(made, probabilities, allow_pickle=False)
         return made.getvalue(), NPY
     return "\n".join(str(label) for label in probabilities.argmax(1)), CSV
-
-
-def _text(body):
-    """A request's text."""
-    try:
-        return body if isinstance(body, str) else body.decode()
-    except UnicodeDecodeError as error:
-        raise RequestError(f"the request isn't UTF-8: {error.reason} at byte {error.start}") from error
-
-
-def _json(body):
-    """A request's JSON."""
-    try:
-        return json.loads(_text(body))
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"the request is no JSON: {error}") from error
-
-
-def _npy(body):
-    """A request's array. One of pickles is refused: a request must not be able to run code."""
-    try:
-        return np.lib.format.read_array(io.BytesIO(body), allow_pickle=False)
-    except (ValueError, OSError, EOFError, MemoryError) as error:
-        raise RequestError(f"the request is no array in NPY: {error}") from error
 
 
 def _array(document):

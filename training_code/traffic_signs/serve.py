@@ -20,6 +20,8 @@ from learning import probabilities
 from PIL import Image
 from saliency import full_gradient, gradients_of
 
+from toolkit import request_body
+from toolkit.request_body import RequestError
 from toolkit.signature import signed
 
 torch.set_num_threads(1)  # one request is one picture: handing it to threads would cost more than it saves
@@ -29,10 +31,6 @@ CSV, JSON, NPY, PNG, JPEG = "text/csv", "application/json", "application/x-npy",
 ENLARGED = 8
 # Of a PNG or JPEG that somebody sends; larger ones would be unpacked into memory only to be made small.
 MOST_PIXELS = 16_000_000
-
-
-class RequestError(Exception):
-    """A request that can't be answered; the message says what would be right."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +72,9 @@ def input_fn(body, content_type):
     if kind in (PNG, JPEG):
         return Question(_decoded(body)[None])
     if kind == NPY:
-        return Question(pictures.checked(_npy(body), "the request"))
+        return Question(pictures.checked(request_body.array(body), "the request"))
     if kind == JSON:
-        return _asked(_json(body))
+        return _asked(request_body.document(body))
     raise RequestError(f"content type {content_type}: send {PNG}, {JPEG}, {NPY} or {JSON}")
 
 
@@ -112,30 +110,6 @@ def _decoded(body):
             return np.array(small)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise RequestError(f"no PNG or JPEG can be read from these {len(body)} bytes: {error}") from error
-
-
-def _text(body):
-    """A request's text."""
-    try:
-        return body if isinstance(body, str) else body.decode()
-    except UnicodeDecodeError as error:
-        raise RequestError(f"the request isn't UTF-8: {error.reason} at byte {error.start}") from error
-
-
-def _json(body):
-    """A request's JSON."""
-    try:
-        return json.loads(_text(body))
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"the request is no JSON: {error}") from error
-
-
-def _npy(body):
-    """A request's array. One of pickles is refused: a request must not be able to run code."""
-    try:
-        return np.lib.format.read_array(io.BytesIO(body), allow_pickle=False)
-    except (ValueError, OSError, EOFError, MemoryError) as error:
-        raise RequestError(f"the request is no array in NPY: {error}") from error
 
 
 def _asked(asked):
