@@ -18,6 +18,7 @@ from pathlib import Path
 from unittest import mock
 
 from contract import names
+from toolkit.beside_training import Stop, Trainer
 from toolkit.probe import Probe, Trial
 from toolkit.probe.settings import Settings
 from toolkit.rules import __main__ as command
@@ -25,7 +26,7 @@ from toolkit.rules import messenger, runner, statuses
 from toolkit.rules.feed import Feed
 from toolkit.rules.judging import Status
 from toolkit.rules.messenger import Messenger
-from toolkit.rules.runner import Runner, Stop, Trainer, judged_without
+from toolkit.rules.runner import Runner, judged_without
 from toolkit.rules.statuses import Job
 
 DEADLINE = 180 * float(os.environ.get("RATCHET_TEST_PATIENCE", "1"))

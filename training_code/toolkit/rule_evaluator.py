@@ -22,6 +22,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from toolkit.beside_training import stand_back
 from toolkit.container import base_folder
 from toolkit.errors import ToolkitError
 from toolkit.probe.debugger_hook import FOLDER, meant
@@ -40,7 +41,7 @@ _RULE = "rule_to_invoke"
 def main() -> int:
     """Evaluates the rule; the exit code, as the module says."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    runner.stand_back()
+    stand_back(runner.NICENESS)
     root = base_folder()
     job = json.loads((root / "config" / "processingjobconfig.json").read_text(encoding="utf-8"))
     status = judged(job.get("Environment") or {}, root / "processing" / "input" / "tensors")

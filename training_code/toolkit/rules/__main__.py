@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from contract import environment
+from toolkit.beside_training import Stop, Trainer, stand_back
 from toolkit.probe import layout
 from toolkit.probe.settings import Settings
 from toolkit.rules import runner, table
@@ -33,8 +34,8 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    runner.stand_back()
-    stop = runner.Stop()
+    stand_back(runner.NICENESS)
+    stop = Stop()
     stop.listen()
     place = options.tensors or str(layout.directory())
     output = options.output or Path(place)
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         configurations = read(options.rules or environment.whole(environment.RULES, os.environ) or "[]")
     except RuleError as error:
         return runner.judged_without(error, output, _teller)
-    trainer = runner.Trainer(options.trainer)
+    trainer = Trainer(options.trainer)
     copied = options.trainer is not None and _is_copied()
     judging = runner.Runner(Feed(place), configurations, output, _teller, trainer=trainer, stop=stop, copied=copied)
     return judging.run()

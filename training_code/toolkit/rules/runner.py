@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from contract.environment import KEEP, RULES, STOP
 from contract.verdicts import ERROR, ISSUES_FOUND
+from toolkit.beside_training import LAST_WORDS_SECONDS, Stop, Trainer
 from toolkit.errors import ToolkitError
 from toolkit.probe.layout import mark_of_copy
 from toolkit.rules import statuses
@@ -23,21 +22,12 @@ log = logging.getLogger("ratchet.judging")
 
 POLL_SECONDS = 0.04
 NICENESS = 10
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # How old the files of rules that go on may be.
 FILE_SECONDS = 2.0
 # The last verdicts must be out before the job's container is taken away.
 CLOSE_SECONDS = 20.0
 # A stop waits so long for what led to it to be copied to S3: the process that copies is gone after it.
 COPY_SECONDS = 1.0
-# The trainer's last steps may still be on their way when it is gone.
-LAST_WORDS_SECONDS = 0.5
-
-
-def stand_back() -> None:
-    """Leaves the processor to the training. Before NumPy is imported, whose threads would take its cores."""
-    os.nice(NICENESS)
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
 
 
 class Teller(Protocol):
@@ -57,32 +47,6 @@ class End:
 
     reason: str = ""
     stopped: bool = False
-
-
-class Trainer:
-    """The training process, whose child this one is; None where a finished job is judged."""
-
-    def __init__(self, process: int | None) -> None:
-        self._process = process
-
-    def gone(self) -> bool:
-        """Whether it has died: then its child has another parent."""
-        return self._process is not None and os.getppid() != self._process
-
-
-class Stop:
-    """SIGTERM and SIGINT, remembered until they are asked about: the last verdicts are still to be told."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def listen(self) -> None:
-        """Lets the signals end the judging, not the process."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
-
-    def _ask(self, *_: Any) -> None:
-        self.asked = True
 
 
 class Runner:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from contract import environment, views
+from toolkit.beside_training import Stop, Trainer, stand_back
 from toolkit.errors import ToolkitError
 from toolkit.probe import layout
 from toolkit.views import beside, by_hand
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    beside.stand_back()
+    # No GPU: its memory is the training's.
+    stand_back(beside.NICENESS, CUDA_VISIBLE_DEVICES="")
     told = options.views or environment.whole(environment.VIEWS, os.environ) or "[]"
     # A model's code that makes a probe mustn't start all this again.
     for name in (environment.VIEWS, environment.RULES):
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _beside(options: argparse.Namespace, told: str) -> int:
-    stop = beside.Stop()
+    stop = Stop()
     stop.listen()
     directory = layout.directory().resolve()
     try:
@@ -56,7 +58,7 @@ def _beside(options: argparse.Namespace, told: str) -> int:
         directory,
         configurations,
         options.code.resolve(),
-        trainer=options.trainer,
+        trainer=Trainer(options.trainer),
         stop=stop,
         limits=Limits(options.seconds),
         earlier=earlier,

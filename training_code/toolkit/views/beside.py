@@ -4,15 +4,14 @@ makes it wait."""
 from __future__ import annotations
 
 import logging
-import os
 import select
-import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from contract import views
+from toolkit.beside_training import LAST_WORDS_SECONDS, Stop, Trainer
 from toolkit.probe.layout import TRAIN
 from toolkit.views.artist import Artist, Failure, Limits, Picture
 from toolkit.views.configuration import Configuration
@@ -26,30 +25,6 @@ log = logging.getLogger("ratchet.views")
 # How often it looks for new steps; and for an answer while something is drawn.
 LOOK_SECONDS, ANSWER_SECONDS = 0.1, 0.05
 NICENESS = 15
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# The trainer's last steps may still be on their way when it is gone.
-LAST_WORDS_SECONDS = 0.5
-
-
-def stand_back() -> None:
-    """Leaves processor and GPU to the training. For this process's children, too."""
-    os.nice(NICENESS)
-    os.environ.update(dict.fromkeys(_THREADS, "1"), CUDA_VISIBLE_DEVICES="")
-
-
-class Stop:
-    """SIGTERM and SIGINT, remembered until they are asked about: the last pictures are still to be drawn."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def listen(self) -> None:
-        """Lets the signals end the drawing, not the process."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
-
-    def _ask(self, *_: Any) -> None:
-        self.asked = True
 
 
 class Shown:
@@ -124,12 +99,12 @@ class Beside:
         configurations: Iterable[Configuration],
         code: Path,
         *,
-        trainer: int | None = None,
+        trainer: Trainer | None = None,
         stop: Stop | None = None,
         limits: Limits | None = None,
         earlier: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        self._directory, self._code, self._trainer = directory, code, trainer
+        self._directory, self._code, self._trainer = directory, code, trainer or Trainer(None)
         self._stop, self._limits = stop or Stop(), limits or Limits()
         self._following = Following(directory)
         before = earlier or {}
@@ -159,17 +134,13 @@ class Beside:
 
     def _looked(self) -> bool:
         """One look at what is new, and at what is drawn; whether the training has ended."""
-        finished, gone, stopped = self._following.finished, self._is_gone(), self._stop.asked
+        finished, gone, stopped = self._following.finished, self._trainer.gone(), self._stop.asked
         if gone and not finished:
             self._wait_for_last_words()
         self._follow()
         self._draw()
         given_up = all(shown.document.status == views.GIVEN_UP for shown in self._shown)
         return finished or gone or stopped or given_up
-
-    def _is_gone(self) -> bool:
-        """Whether the trainer has died: then its child has another parent."""
-        return self._trainer is not None and os.getppid() != self._trainer
 
     def _wait_for_last_words(self) -> None:
         deadline = time.monotonic() + LAST_WORDS_SECONDS
