@@ -53,7 +53,7 @@ if __name__ == "__main__":
     # Run as a script: the folder above the toolkit takes the place of the toolkit's own on the import path.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from toolkit import answered, archives, confinement, heldout, predictions, requirements, served
+from toolkit import answered, archives, confinement, exit_message, heldout, predictions, requirements, served
 from toolkit.confinement import Confinement
 from toolkit.container import base_folder
 from toolkit.errors import NoAnswersError, ToolkitError
@@ -71,8 +71,6 @@ SOURCE = Path(__file__).resolve().parents[1]
 # Where its requirements are installed.
 PACKAGES = SOURCE / ".packages"
 CHALLENGER, CHAMPION = files.CHALLENGER_INPUT, files.CHAMPION_INPUT
-# API reference, DescribeProcessingJob, ExitMessage.
-EXIT_MESSAGE_LENGTH = 1024
 # A model's own error may be a page long; the run's record and the model package keep its beginning.
 CANNOT_ANSWER_LENGTH = 500
 
@@ -86,11 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             _begin_anew(argv)
         evaluation = evaluate(arguments)
     except ToolkitError as error:
-        _tell(str(error))
+        exit_message.tell(str(error), ML)
         return 1
     except Exception as error:  # noqa: BLE001 - whatever it is, it must surface in ExitMessage
         traceback.print_exc()
-        _tell(f"evaluation failed unexpectedly: {type(error).__name__}: {error}")
+        exit_message.tell(f"evaluation failed unexpectedly: {type(error).__name__}: {error}", ML)
         return 1
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / files.EVALUATION_FILE).write_text(json.dumps(evaluation, indent=2, allow_nan=False) + "\n")
@@ -303,16 +301,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--input", type=Path, default=ML / "processing" / "input", help="default: %(default)s")
     parser.add_argument("--output", type=Path, default=ML / "processing" / "output", help="default: %(default)s")
     return parser
-
-
-def _tell(sentence: str) -> None:
-    print(f"error: {sentence}", file=sys.stderr, flush=True)
-    message = ML / "output" / "message"
-    try:
-        message.parent.mkdir(parents=True, exist_ok=True)
-        message.write_text(sentence[:EXIT_MESSAGE_LENGTH])
-    except OSError as error:
-        print(f"(couldn't write {message}: {error})", file=sys.stderr)
 
 
 def _summary(evaluation: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ if __name__ == "__main__":
     # Run as a script: the folder above the toolkit takes the place of the toolkit's own on the import path.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from toolkit import requirements
+from toolkit import exit_message, requirements
 from toolkit.container import base_folder
 from toolkit.errors import ToolkitError
 
@@ -35,8 +35,6 @@ ML = base_folder()
 # The source archive, as it is unpacked: the model's code, the toolkit, the contract.
 SOURCE = Path(__file__).resolve().parents[1]
 PACKAGES = SOURCE / ".packages"
-# API reference, DescribeProcessingJob, ExitMessage.
-EXIT_MESSAGE_LENGTH = 1024
 # Of what is said last.
 LINES = 3
 
@@ -49,12 +47,14 @@ def main(argv: Sequence[str]) -> int:
         if (wanted := SOURCE / files.REQUIREMENTS).is_file():
             requirements.install(wanted, PACKAGES, what="the views")
     except (ToolkitError, ValueError, KeyError) as error:
-        return _tell(str(error))
+        exit_message.tell(str(error), ML)
+        return 1
     status, said = _draw(json.dumps(views), steps, output)
     told = list((output / files.VIEWS).glob("*.json"))
     if len(told) == len(views):
         return 0
-    return _tell(said or f"drawing ended with exit code {status}")
+    exit_message.tell(said or f"drawing ended with exit code {status}", ML)
+    return 1
 
 
 def _draw(views: str, steps: list[int] | None, output: Path) -> tuple[int, str]:
@@ -80,17 +80,6 @@ def _draw(views: str, steps: list[int] | None, output: Path) -> tuple[int, str]:
         sys.stderr.write(line)
         last.append(line.strip())
     return process.wait(), " ".join(last)
-
-
-def _tell(sentence: str) -> int:
-    print(f"error: {sentence}", file=sys.stderr, flush=True)
-    message = ML / "output" / "message"
-    try:
-        message.parent.mkdir(parents=True, exist_ok=True)
-        message.write_text(sentence[:EXIT_MESSAGE_LENGTH])
-    except OSError as error:
-        print(f"(couldn't write {message}: {error})", file=sys.stderr)
-    return 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,20 @@
+"""What a processing job says when it can't go on: one sentence, on stderr and as its ExitMessage."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# API reference, DescribeProcessingJob, ExitMessage.
+LENGTH = 1024
+
+
+def tell(sentence: str, ml: Path) -> None:
+    """Says it. ml: /opt/ml, whose output/message SageMaker returns as ExitMessage."""
+    print(f"error: {sentence}", file=sys.stderr, flush=True)
+    message = ml / "output" / "message"
+    try:
+        message.parent.mkdir(parents=True, exist_ok=True)
+        message.write_text(sentence[:LENGTH])
+    except OSError as error:
+        print(f"(couldn't write {message}: {error})", file=sys.stderr)
