@@ -5,6 +5,7 @@ from __future__ import annotations
 FAILURE = 1
 USAGE = 2  # click's own, for wrong options
 RUN_FAILED = 3
+INTERRUPTED = 130  # by Ctrl-C
 
 
 class UserError(Exception):

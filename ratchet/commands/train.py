@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from ratchet.spec import PipelineSpec
 
 Document = dict[str, Any]
-POLL_SECONDS = 0.5
-INTERRUPTED = 130
-COMPLETED = "Completed"
-ENDED = (COMPLETED, "Failed", "Stopped")
 
 
 @command("train")
@@ -33,13 +29,15 @@ def train(context: Context, pipeline: str) -> Answer:
     Image, instance, role and rules are those of the deployed pipeline; code, hyperparameters and metrics the folder's.
     Its rules judge, but stop nothing, since there is no run. Exits with 3 unless the job completes; Ctrl-C stops it.
     """
-    from ratchet.errors import RUN_FAILED
+    from ratchet.errors import INTERRUPTED, RUN_FAILED
+    from ratchet.followed_jobs import COMPLETED, followed
 
     name, spec = _deployed(context, pipeline)
     job = _start(context, spec, name)
     client = context.account.client("sagemaker")
     try:
-        described = _followed(context, job)
+        describe = partial(client.describe_training_job, TrainingJobName=job)
+        described = followed(context, names.TRAIN_STEP, job, describe, "TrainingJobStatus")
     except KeyboardInterrupt:
         client.stop_training_job(TrainingJobName=job)
         stopping = _document(client.describe_training_job(TrainingJobName=job))
@@ -93,24 +91,6 @@ def _package(spec: PipelineSpec, toolkit: Path) -> bytes:
     from ratchet.spec.source_package import package_of
 
     return package_of(spec, toolkit).archive()
-
-
-def _followed(context: Context, job: str) -> Document:
-    """The job's description when it has ended; its log goes to the console meanwhile."""
-    from rich.markup import escape
-
-    from ratchet import run_logs
-
-    client, seen = context.account.client("sagemaker"), set[str]()
-    while True:
-        described: Document = client.describe_training_job(TrainingJobName=job)
-        for line in run_logs.of_job(context.account, names.TRAIN_STEP, job):
-            if line.event_id not in seen:
-                seen.add(line.event_id)
-                context.say_styled(f"[dim]{line.at:%H:%M:%S}[/] {escape(line.message)}")
-        if described["TrainingJobStatus"] in ENDED:
-            return described
-        time.sleep(POLL_SECONDS)
 
 
 def _pictures(context: Context, pipeline: str, job: str) -> list[Document]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,8 @@ if TYPE_CHECKING:
     from ratchet.views import View as Drawn
 
 Document = dict[str, Any]
-POLL_SECONDS = 0.5
-INTERRUPTED = 130
-COMPLETED = "Completed"
-ENDED = (COMPLETED, "Failed", "Stopped")
-_TOLD_LATER = "views: "
+# What couldn't be drawn is told at the end, by step.
+_TOLD_LATER = ("views: ",)
 
 
 @command("view")
@@ -53,6 +50,8 @@ def view(  # noqa: PLR0913 - a command's options
     the job.
     """
     from ratchet import drawing, trainings
+    from ratchet.errors import INTERRUPTED
+    from ratchet.followed_jobs import followed
 
     training = trainings.find(context.account, context.pipelines(), run, round_)
     drawing.check_drawable(context.account, training.pipeline)
@@ -62,10 +61,14 @@ def view(  # noqa: PLR0913 - a command's options
     told = drawing.meant(name, code, known, _every(every))
     job = drawing.start(context.account, training, code=code, view=told, steps=steps or None, size=size)
     context.say(f"{training.pipeline}  processing job {job.name} draws {told['name']} of {training.id}")
+    client = context.account.client("sagemaker")
     try:
-        described = _followed(context, job.name)
+        describe = partial(client.describe_processing_job, ProcessingJobName=job.name)
+        described = followed(
+            context, names.VIEW_STEP, job.name, describe, "ProcessingJobStatus", told_later=_TOLD_LATER
+        )
     except KeyboardInterrupt:
-        context.account.client("sagemaker").stop_processing_job(ProcessingJobName=job.name)
+        client.stop_processing_job(ProcessingJobName=job.name)
         stopping = {"run_id": training.id, "processing_job": job.name, "status": "Stopping"}
         return Answer(stopping, f"{job.name} is being stopped", INTERRUPTED)
     return _answer(context, training, job, described, output)
@@ -106,30 +109,12 @@ def _known(context: Context, training: Training, *, the_folders_first: bool) -> 
     return [*said, *beside] if the_folders_first else [*beside, *said]
 
 
-def _followed(context: Context, job: str) -> Document:
-    """The job's description when it has ended; its log goes to the console meanwhile."""
-    from rich.markup import escape
-
-    from ratchet import run_logs
-
-    client, seen = context.account.client("sagemaker"), set[str]()
-    while True:
-        described: Document = client.describe_processing_job(ProcessingJobName=job)
-        for line in run_logs.of_job(context.account, names.VIEW_STEP, job):
-            # What couldn't be drawn is told at the end, by step.
-            if line.event_id not in seen and not line.message.startswith(_TOLD_LATER):
-                seen.add(line.event_id)
-                context.say_styled(f"[dim]{line.at:%H:%M:%S}[/] {escape(line.message)}")
-        if described["ProcessingJobStatus"] in ENDED:
-            return described
-        time.sleep(POLL_SECONDS)
-
-
 def _answer(context: Context, training: Training, job: Job, described: Document, output: Path | None) -> Answer:
     from rich.markup import escape
 
     from ratchet import views
     from ratchet.errors import FAILURE, UserError
+    from ratchet.followed_jobs import COMPLETED
 
     status = described["ProcessingJobStatus"]
     document: Document = {"run_id": training.id, "processing_job": job.name, "status": status}

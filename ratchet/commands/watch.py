@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ratchet.watching import Look, Watcher
 
 AGES_A_SECOND = 2
-INTERRUPTED = 130
 
 
 @command("watch")
@@ -46,6 +45,7 @@ def watch(context: Context, run: str, show: bool) -> Answer:
 def _with_page(context: Context, watcher: Watcher, found: Run) -> Answer:
     import webbrowser
 
+    from ratchet.errors import INTERRUPTED
     from ratchet.view_pages.live import LivePage
 
     with LivePage(f"{found.pipeline} {found.run_id}", watcher.content, context.project.home) as page:

@@ -119,7 +119,7 @@ def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world.stepfunctions.definition = json.dumps(definition(make_spec(tmp_path / "spec", name="iris-tree")))
     world.deploy("iris-tree")
     world.s3.put_object(Bucket=BUCKET, Key="iris/train/iris.csv", Body=b"0,1\n")
-    monkeypatch.setattr("ratchet.commands.train.POLL_SECONDS", 0)
+    monkeypatch.setattr("ratchet.followed_jobs.POLL_SECONDS", 0)
     return world
 
 

@@ -149,7 +149,7 @@ def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     put(world, files.code_key("iris-tree", "c0de"), archive)
     put(world, files.run_folder("iris-tree", RUN) + files.PLAN, json.dumps({"code_hash": "c0de"}).encode())
     put(world, f"{TENSORS}/index/0-1-1.jsonl", b"{}\n")
-    monkeypatch.setattr("ratchet.commands.view.POLL_SECONDS", 0)
+    monkeypatch.setattr("ratchet.followed_jobs.POLL_SECONDS", 0)
     return world
 
 
