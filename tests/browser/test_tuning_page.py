@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import NO_BROWSER, Chromium, Page
+from chromium import NO_BROWSER, Chromium, Page, faint
 from tuning_documents import START, Made, tuning_job
 
 from ratchet.tuning import study, trials
@@ -233,18 +233,7 @@ def test_nothing_is_cut_or_too_faint(browser: Chromium, folder: Path, name: str,
 TOO_WIDE = """[...document.querySelectorAll('.panel')].filter(panel =>
     panel.querySelector('canvas').getBoundingClientRect().width > panel.getBoundingClientRect().width + 1)
     .map(panel => panel.id)"""
-FAINT = """(() => {
-  const luminance = colour => {
-      const [r, g, b] = colour.match(/[0-9.]+/g).map(v => v / 255)
-          .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-      return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-  const contrast = element => { let back = element;
-      while (getComputedStyle(back).backgroundColor === 'rgba(0, 0, 0, 0)') back = back.parentElement;
-      const [a, b] = [getComputedStyle(element).color, getComputedStyle(back).backgroundColor].map(luminance);
-      return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); };
-  return [...document.querySelectorAll('h1, h2, p, td, th, small, b, figcaption, figcaption span, footer')]
-      .filter(element => element.textContent.trim() && element.checkVisibility() && contrast(element) < 4.5)
-      .map(element => element.textContent.trim().slice(0, 40)).slice(0, 5); })()"""
+FAINT = faint("h1, h2, p, td, th, small, b, figcaption, figcaption span, footer")
 
 
 def test_colours_follow_the_reader_without_a_reload(browser: Chromium, folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import NO_BROWSER, Chromium, Page
+from chromium import NO_BROWSER, Chromium, Page, faint
 from run_documents import START, promoted_sources
 from view_documents import course, document, drawing, encoded, header, kept, line_chart, pixels, point_cloud
 
@@ -343,18 +343,7 @@ OUTSIDE = """[...document.querySelectorAll('.stage img, .stage canvas, .player, 
     const [inner, outer] = [element, element.closest('.view, section')].map(each => each.getBoundingClientRect());
     return inner.left < outer.left - 1 || inner.right > outer.right + 1; })
     .map(element => element.outerHTML.slice(0, 80))"""
-FAINT = """(() => {
-  const luminance = colour => {
-      const [r, g, b] = colour.match(/[0-9.]+/g).map(v => v / 255)
-          .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-      return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-  const contrast = element => { let back = element;
-      while (getComputedStyle(back).backgroundColor === 'rgba(0, 0, 0, 0)') back = back.parentElement;
-      const [a, b] = [getComputedStyle(element).color, getComputedStyle(back).backgroundColor].map(luminance);
-      return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); };
-  return [...document.querySelectorAll('#views :is(h2, h3, p, b, span, li, summary, button:enabled)')]
-      .filter(element => element.textContent.trim() && element.checkVisibility() && contrast(element) < 4.5)
-      .map(element => element.textContent.trim().slice(0, 40)).slice(0, 5); })()"""
+FAINT = faint("#views :is(h2, h3, p, b, span, li, summary, button:enabled)")
 
 
 def test_without_scripts_the_first_and_the_last_picture_are_there(browser: Chromium, folder: Path) -> None:
