@@ -19,7 +19,7 @@ from bench.load import Failure
 
 WATCHED: dict[str, Any] = {
     "instance": "ml.t2.medium",
-    "shift": {"canary": "20%", "bake": "3m"},
+    "shift": {"canary": "20%", "bake": "10m"},
     "rollback_on": {"errors": "1%", "p90_latency": "400ms", "alarms": ["revenue-drops"]},
     "keep_champions": 2,
 }
