@@ -23,6 +23,9 @@ MOST_ATTRIBUTES, ATTRIBUTE_LENGTH = 16, 256
 # manifest points to, "seed": what shuffles the lines, if anything does}}.
 CHANNELS = "RATCHET_MANIFESTS"
 
+# In Plan's event: {channel: {"key", "objects": the prefix of what it points to or null, "attributes", "piped"}}.
+MANIFESTS = "manifests"
+
 
 class ManifestError(ValueError):
     """A manifest isn't what it must be; the message names it, the line and what would be right."""
@@ -66,7 +69,7 @@ def check(record: Mapping[str, Any], attributes: Iterable[str], where: str) -> N
         if attribute not in record:
             raise ManifestError(f"{where} has no attribute {attribute!r}; it has {', '.join(map(repr, record))}")
         if is_reference(attribute):
-            located(record[attribute], f"{attribute!r} of {where}")
+            located(record[attribute], f"{where}: {attribute!r}")
 
 
 def located(value: Any, what: str) -> tuple[str, str]:

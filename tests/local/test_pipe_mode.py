@@ -168,7 +168,7 @@ def test_a_job_that_never_reads_can_be_stopped(jobs: Jobs) -> None:
     [
         ('{"class": "c"}', "line 3 of {uri} has no attribute 'number'; it has 'class'"),
         ('{"number": 3', "line 3 of {uri} is not JSON: Expecting"),
-        ('{"number": 3, "source-ref": "3.png"}', "'source-ref' of line 3 of {uri} must be an object's S3 URI, not '3.png'"),
+        ('{"number": 3, "source-ref": "3.png"}', "'source-ref' of line 3 of {uri} must be an object's S3 URI, not '3"),
     ],
 )  # fmt: skip
 def test_a_bad_line_fails_the_job_and_is_named(jobs: Jobs, line: str, reason: str) -> None:

@@ -163,7 +163,7 @@ class FromFiles(Channel):
             ('{"source-ref": "s3://b/digits/pictures/1.png"}', "line 6 has no attribute 'class'; it has 'source-ref'"),
             (
                 '{"source-ref": "pictures/1.png", "class": 1}',
-                "'source-ref' of train.manifest, line 6 is 'pictures/1.png'",
+                "train.manifest, line 6: 'source-ref' is 'pictures/1.png'",
             ),
             ('{"source-ref": "s3://b/digits/none.png", "class": 1}', "but there is no file none.png"),
         ]:
@@ -177,6 +177,13 @@ class FromFiles(Channel):
         os.environ.pop(contract_manifests.CHANNELS)
         with self.assertRaisesRegex(ToolkitError, "no channel has one.*records\\(channel, attributes="):
             manifests.records("train")
+
+    def test_a_manifest_that_points_to_nothing_is_a_channel_alone(self):
+        config = {"train-manifest": {"TrainingInputMode": "File", "RecordWrapperType": "None"}}
+        (self.ml / "input" / "config" / "inputdataconfig.json").write_text(json.dumps(config))
+        os.environ.update(contract_manifests.variables({"train": contract_manifests.settings(["text"], "", None)}))
+        self.manifest('{"text": "good", "class": "yes"}')
+        self.assertEqual([{"text": "good"}], list(manifests.records("train")))
 
     def test_a_job_of_ones_own_names_the_attributes(self):
         os.environ.pop(contract_manifests.CHANNELS)

@@ -85,7 +85,7 @@ def augmented(mode: str = "Pipe", **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (augmented("File"), "train: S3DataType AugmentedManifestFile can only be used if the channel's input mode is Pipe"),
+        (augmented("File"), "train: S3DataType AugmentedManifestFile can only be used if the channel's input mode"),
         (augmented("FastFile"), "input mode is Pipe, not FastFile"),
         (augmented(AttributeNames=[]), "AttributeNames must be specified for S3DataType AugmentedManifestFile"),
         (augmented(S3DataType="S3Prefix"), "AttributeNames must be specified for S3DataType AugmentedManifestFile"),

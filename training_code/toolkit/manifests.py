@@ -99,9 +99,11 @@ def _input_mode(channel: str) -> str:
     """As SageMaker has written it down; a manifest that is piped must be wrapped, or nothing says where records end."""
     path = base_folder() / "input" / "config" / "inputdataconfig.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    if channel not in config:
+    # Where the manifest points to no objects, and isn't piped, it is all that there is.
+    found = config.get(channel) or config.get(manifests.manifest_channel(channel))
+    if found is None:
         raise ToolkitError(f"this job has no channel {channel!r}; it has {', '.join(config) or 'none'}")
-    mode, wrapper = config[channel].get("TrainingInputMode"), config[channel].get("RecordWrapperType")
+    mode, wrapper = found.get("TrainingInputMode"), found.get("RecordWrapperType")
     if mode == PIPE and wrapper != RECORDIO:
         raise ToolkitError(
             f"channel {channel!r} is piped without RecordWrapperType {RECORDIO}: its records have no ends"
@@ -186,7 +188,7 @@ def _value(channel: str, attribute: str, record: Mapping[str, Any], where: str, 
     try:
         return (base_folder() / "input" / "data" / channel / name).read_bytes()
     except OSError as error:
-        raise ManifestError(f"{attribute!r} of {where} is {record[attribute]}, but there is no file {name}") from error
+        raise ManifestError(f"{where}: {attribute!r} is {record[attribute]}, but there is no file {name}") from error
 
 
 def _manifest(channel: str) -> Path:

@@ -7,6 +7,7 @@ opened to the training role; when all is trained, it is closed, so that what is 
 from __future__ import annotations
 
 from contract import files
+from contract.manifests import manifest_channel
 from contract.states import RECORD, TRAIN
 from infra.grants import Grant, read_objects, write_objects
 from infra.workflow.expressions import composed, expression, members, results
@@ -78,8 +79,8 @@ def _role(at: Surroundings, training: Training) -> JobRole:
         name=TRAINING,
         purpose=f"Training jobs of {at.pipeline}",
         grants=[
-            *read_channels(at, list(at.spec.training_channels.values())),
-            *read_from_runs(at, f"{files.TRAIN}/*", *map(files.manifest, at.spec.training_channels)),
+            *read_channels(at, _places(at)),
+            *read_from_runs(at, f"{files.TRAIN}/*", *map(files.manifest, _channels(at))),
             *([] if at.spec.is_own_container else read_code(at)),
             write_own_run(at, files.TRAIN),
             *_try_out(at),
@@ -88,6 +89,18 @@ def _role(at: Surroundings, training: Training) -> JobRole:
         ],
         of_a_run=True,
     )
+
+
+def _places(at: Surroundings) -> list[str]:
+    """Where in the data bucket the training channels lie."""
+    channels = at.spec.training_channels.values()
+    return list(dict.fromkeys(place for channel in channels for place in channel.places))
+
+
+def _channels(at: Surroundings) -> list[str]:
+    """The channels of which Plan writes manifests for training."""
+    separate = [manifest_channel(name) for name, found in at.spec.manifests.items() if not found.is_piped]
+    return [*at.spec.training_channels, *separate]
 
 
 def _try_out(at: Surroundings) -> list[Grant]:
