@@ -159,7 +159,9 @@ def _read_manifests(at: Surroundings) -> list[Grant]:
 def _look_into_held_out_data(at: Surroundings) -> Grant:
     """Reading the held-out channel; those that training sees only where the gate is about the classes in them."""
     of_classes = labels_needed(at.spec.gate.metric) in held_out_labels.OF_CLASSES
-    prefixes = (str(channel) for channel in at.spec.data.values()) if of_classes else [at.spec.data[files.TEST_CHANNEL]]
+    # Nothing is known here of the classes in a manifest's channel, whatever it points to.
+    channels = [channel for channel in at.spec.data.values() if not channel.manifest]
+    prefixes = channels if of_classes else [at.spec.data[files.TEST_CHANNEL]]
     return Grant(
         actions=["s3:GetObject"],
         resources=[f"{at.shared.data_bucket_arn}/{prefix}*" for prefix in prefixes],
