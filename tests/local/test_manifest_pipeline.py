@@ -19,7 +19,7 @@ for epoch in range(2):
     records = manifests.records("train")
     for number, record in enumerate(records):
         assert record == {"source-ref": b"picture %d" % number, "class": number % 2}, (epoch, number, record)
-    assert records.count == 300, records.count
+    assert records.count == 60, records.count
 
 orders = [[record["class"] for record in manifests.records("checked")] for epoch in range(2)]
 assert sorted(orders[0]) == sorted(orders[1]) == list(range(50)), orders
@@ -40,7 +40,7 @@ PIPELINES = {"labelled": Scripted({"data": DATA}, {"train.py": TRAIN})}
 @pytest.fixture(scope="module")
 def pipeline(deployed: Callable[[str], Pipeline]) -> Pipeline:
     found = deployed("labelled")
-    for number in range(300):
+    for number in range(60):
         found.put(f"train/pictures/{number}.png", f"picture {number}")
     return found
 
@@ -56,7 +56,7 @@ def line(pipeline: Pipeline, number: int, label: int) -> str:
 
 
 def test_a_model_is_made_from_manifests_and_a_bad_line_ends_a_run_before_it_costs(pipeline: Pipeline) -> None:
-    good = [line(pipeline, number, number % 2) for number in range(300)]
+    good = [line(pipeline, number, number % 2) for number in range(60)]
     label(pipeline, "train/labels.manifest", good)
     label(pipeline, "checked.manifest", [line(pipeline, number, number) for number in range(50)])
     record = pipeline.run()
@@ -68,6 +68,6 @@ def test_a_model_is_made_from_manifests_and_a_bad_line_ends_a_run_before_it_cost
     record = pipeline.run()
     assert (record["outcome"], record["error"]["state"]) == ("Failed", "Plan")
     where = f"s3://{pipeline.shared['DataBucketName']}/labelled/train/labels.manifest"
-    assert f"data.train: {where}, line 301 has no attribute 'source-ref'; it has 'class'" in json.dumps(
+    assert f"data.train: {where}, line 61 has no attribute 'source-ref'; it has 'class'" in json.dumps(
         record["error"], default=str
     )
