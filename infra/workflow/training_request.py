@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from contract import environment, files
+from contract.manifests import manifest_channel, variables
 from infra.workflow.capacity import Capacity
 from infra.workflow.expressions import composed, expression
 from infra.workflow.first_process import first_process
 from infra.workflow.instances import instance_type
 from infra.workflow.judging import Judging
 from infra.workflow.requests import Document, code_uri, in_vpc, manifest, run_uri, s3_channel, tags
-from infra.workflow.surroundings import IMAGE_URI, KEY_ARN, Surroundings
+from infra.workflow.surroundings import DATA_BUCKET, IMAGE_URI, KEY_ARN, Surroundings
 from infra.workflow.way import Way
+from ratchet.spec.data import Channel
+from ratchet.spec.manifest import FAST_FILE, MODES
+from ratchet.spec.manifest_channels import manifest_channels
 from ratchet.spec.train import Train
 from ratchet.spec.train_hosts import launched_by
 
@@ -37,7 +41,7 @@ def training_job(at: Surroundings, way: Way, capacity: Capacity, judging: Judgin
         "ResourceConfig": _resources(spec.train),
         **capacity.request,
         "RoleArn": role,
-        "Environment": {**whose(at), **judging.environment},
+        "Environment": {**whose(at), **with_manifests(at), **judging.environment},
         **judging.request,
         "Tags": tags(at),
         **in_vpc(at),
@@ -71,6 +75,11 @@ def whose_always(at: Surroundings) -> Document:
     return {environment.ENVIRONMENT: at.environment, environment.PIPELINE: at.pipeline}
 
 
+def with_manifests(at: Surroundings) -> Document:
+    """The variables by which the toolkit reads channels with augmented manifests."""
+    return variables({name: found.settings for name, found in at.spec.manifests.items()})
+
+
 def _resources(train: Train) -> Document:
     """The instances, and for how long they stay when the job is over (SageMaker's warm pools)."""
     kept = {} if train.keep_warm is None else {"KeepAlivePeriodInSeconds": train.keep_warm}
@@ -84,8 +93,25 @@ def _metric_definitions(at: Surroundings) -> Document:
 
 
 def _channels(at: Surroundings) -> list[Document]:
-    mode = at.spec.input_mode
-    return [
-        s3_channel(name, manifest(name), input_mode=mode, data_type="ManifestFile", distribution=channel.distribution)
-        for name, channel in at.spec.training_channels.items()
-    ]
+    return [channel for name in at.spec.training_channels for channel in _channel(at, name)]
+
+
+def _channel(at: Surroundings, name: str) -> list[Document]:
+    """A channel of data; two, where a manifest and what it points to come as files."""
+    channel, mode = at.spec.data[name], at.spec.input_mode
+    if channel.manifest:
+        uri = manifest(name if channel.manifest.is_piped else manifest_channel(name))
+        objects, data_type = _objects(name, channel, channel.manifest.input_mode)
+        return manifest_channels(name, channel.manifest, uri=uri, objects=objects, data_type=data_type)
+    uri, data_type = _objects(name, channel, mode)
+    return [s3_channel(name, uri, input_mode=mode, data_type=data_type, distribution=channel.distribution)]
+
+
+def _objects(name: str, channel: Channel, mode: str) -> tuple[str, str]:
+    """What holds a channel's objects, and its S3DataType: exactly those that the run's fingerprint is made of; but
+    "channels that use FastFile mode must use a S3DataType of S3Prefix" (developer guide, "How Amazon SageMaker AI
+    Provides Training Information").
+    """
+    if mode == MODES[FAST_FILE]:
+        return f"s3://{DATA_BUCKET}/{channel}", "S3Prefix"
+    return manifest(name), "ManifestFile"

@@ -22,6 +22,7 @@ from ratchet.spec.gate import Gate
 from ratchet.spec.gate_parts import check_outputs, check_parts
 from ratchet.spec.image import Dockerfile, Framework, Image, check_one_image, is_of_a_framework
 from ratchet.spec.managed_rules import check_managed
+from ratchet.spec.manifest import FAST_FILE, MODES, Manifest
 from ratchet.spec.metric_names import labels_needed_are_numbers
 from ratchet.spec.model import Example, Model
 from ratchet.spec.name import Name
@@ -105,6 +106,18 @@ class PipelineSpec(Model):
     def training_channels(self) -> dict[str, Channel]:
         """The channels that training sees, with their prefixes: all but the held-out one."""
         return {channel: prefix for channel, prefix in self.data.items() if channel != files.TEST_CHANNEL}
+
+    @property
+    def manifests(self) -> dict[str, Manifest]:
+        """The channels' augmented manifests, of those that have one."""
+        return {name: channel.manifest for name, channel in self.data.items() if channel.manifest}
+
+    @property
+    def streams_files(self) -> bool:
+        """Whether a training channel comes in FastFile mode, which takes a prefix of the data bucket."""
+        channels = self.training_channels.values()
+        modes = [channel.manifest.input_mode if channel.manifest else self.input_mode for channel in channels]
+        return MODES[FAST_FILE] in modes
 
     @property
     def is_own_container(self) -> bool:
