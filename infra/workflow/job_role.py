@@ -14,6 +14,8 @@ TRAINING, PROCESSING, HOSTING = "Training", "Processing", "Hosting"
 ANSWERING = "Answering"
 # Of views of what trainings have saved, which a person asks for.
 VIEWING = "Viewing"
+# Of audits of a channel's labels, which a person asks for, too.
+AUDITING = "Auditing"
 TRAINING_LOGS, PROCESSING_LOGS = "/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs"
 
 _OBJECTS_ARE_NAMED_LATER = "What lies under a channel's prefix is the data's own names."
@@ -24,7 +26,7 @@ _STREAMS_ARE_NAMED_LATER = (
 
 @dataclass(frozen=True, kw_only=True)
 class JobRole:
-    """A role by what it is for: Training, Processing, Hosting, Answering or Viewing.
+    """A role by what it is for: Training, Processing, Hosting, Answering, Viewing or Auditing.
 
     of_a_run: its grants are about the run that its tag names, which the machine writes (see `workflow.folder`).
     """
