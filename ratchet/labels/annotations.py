@@ -38,7 +38,7 @@ def read(path: Path) -> list[Annotation]:
     if len(names) == 1:
         raise UserError(f"all annotations of {path} are {names.pop()!r}'s: there is nothing to consolidate")
     if len({annotation.label for annotation in found}) == 1:
-        raise UserError(f"all annotations of {path} are {found[0].label!r}: a class alone tells annotators not apart")
+        raise UserError(f"all annotations of {path} are {found[0].label!r}: one class alone tells no annotators apart")
     return found
 
 

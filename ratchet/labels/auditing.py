@@ -19,7 +19,7 @@ from ratchet.labels import audits
 from ratchet.labels.audits import Audit
 from ratchet.spec import PipelineSpec, nearest
 
-PROGRAM = f"{files.TOOLKIT}/labels_job.py"
+PROGRAM = f"{files.TOOLKIT}/audit.py"
 _GONE = ("NoSuchKey", "404")
 _SHAPE = re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})", re.ASCII)
 

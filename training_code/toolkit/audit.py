@@ -66,7 +66,7 @@ def audited(arguments: argparse.Namespace) -> dict[str, Any]:
         ToolkitError: the channel can't be read as it is said, or its labels can't be judged.
     """
     # It imports NumPy, which wrong input shouldn't have to wait for.
-    from toolkit.labels.audit import Asked, audit
+    from toolkit.labels.judging import Asked, audit
 
     how, folder = held_out.from_arguments(arguments), arguments.input / label_audits.DATA_INPUT
     if len(how.labels) > 1:
