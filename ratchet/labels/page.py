@@ -13,6 +13,7 @@ from typing import Any
 from contract import label_audits
 from ratchet import pages
 from ratchet.labels.audits import Audit
+from ratchet.terminal import shown
 
 SCRIPT = pages.TEMPLATES / "labels.js"
 # Of pairs of labels, the most frequent.
@@ -63,7 +64,8 @@ def _document(audit: Audit, where: Where) -> dict[str, Any]:
             "channel": audit.channel,
             "audit": where.audit,
         },
-        "classes": audit.classes,
+        # As they are, and as a person may see them.
+        "classes": [[name, shown(name)] for name in audit.classes],
         "suspects": [
             {"place": each.place, "given": each.given, "suggested": each.suggested} for each in audit.suspects
         ],

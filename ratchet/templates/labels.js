@@ -9,11 +9,10 @@ let saved = "";
 
 /** A suspect's mark: {kind: keep, suggested, other or out, label}, or nothing. */
 function mark(index, kind, label) {
-  const suspect = audit.suspects[index];
-  const before = marks.get(index);
-  const same = before && before.kind === kind && before.label === label;
-  if (!kind || same) marks.delete(index);
-  else marks.set(index, { kind, label: kind === "suggested" ? suspect.suggested : kind === "out" ? null : label });
+  const suspect = audit.suspects[index], before = marks.get(index);
+  const right = kind === "suggested" ? suspect.suggested : kind === "out" ? null : label;
+  if (!kind || (before && before.kind === kind && before.label === right)) marks.delete(index);
+  else marks.set(index, { kind, label: right });
   show(index);
 }
 
@@ -49,7 +48,7 @@ function written() {
 /** The classes, when somebody is about to choose: of many suspects and classes they would be too many at once. */
 function fill(select, suspect) {
   if (select.length > 1) return;
-  for (const name of audit.classes) if (name !== suspect.given) select.add(new Option(name, name));
+  for (const [name, told] of audit.classes) if (name !== suspect.given) select.add(new Option(told, name));
 }
 
 function go(index) {
