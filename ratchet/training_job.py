@@ -12,10 +12,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from contract import files, states
+from contract import files, manifests, states
 from ratchet.errors import UserError
 from ratchet.spec import PipelineSpec
 from ratchet.spec.data import DISTRIBUTIONS
+from ratchet.spec.manifest_channels import manifest_channels
 from ratchet.spec.train_hosts import launched_by
 
 Document = dict[str, Any]
@@ -64,6 +65,9 @@ def request(  # noqa: PLR0913 - all that a job outside of a run depends on
     metrics = [{"Name": name, "Regex": regex} for name, regex in spec.train.metrics.items()]
     found["AlgorithmSpecification"].pop("MetricDefinitions", None)
     found["AlgorithmSpecification"] |= {"MetricDefinitions": metrics} if metrics else {}
+    # What the deployed job is told of manifests may be of other attributes than the folder's.
+    others = {name: value for name, value in found["Environment"].items() if not name.startswith(manifests.CHANNELS)}
+    found["Environment"] = others | manifests.variables({name: each.settings for name, each in spec.manifests.items()})
     return found
 
 
@@ -87,21 +91,22 @@ def first_type(told: str) -> str:
 
 
 def _channels(asked: Document, spec: PipelineSpec, bucket: str) -> list[Document]:
+    return [channel for name in spec.training_channels for channel in _channel(asked, spec, bucket, name)]
+
+
+def _channel(asked: Document, spec: PipelineSpec, bucket: str, name: str) -> list[Document]:
+    channel = spec.data[name]
+    uri = f"s3://{bucket}/{channel}"
+    if found := channel.manifest:
+        own = f"s3://{bucket}/{found.key}"
+        return manifest_channels(name, found, uri=own, objects=uri, data_type="S3Prefix")
+    source = {
+        "S3DataType": "S3Prefix",
+        "S3DataDistributionType": DISTRIBUTIONS[channel.distribution],
+        "S3Uri": uri,
+    }
     mode = asked["AlgorithmSpecification"]["TrainingInputMode"]
-    return [
-        {
-            "ChannelName": name,
-            "InputMode": mode,
-            "DataSource": {
-                "S3DataSource": {
-                    "S3DataType": "S3Prefix",
-                    "S3DataDistributionType": DISTRIBUTIONS[channel.distribution],
-                    "S3Uri": f"s3://{bucket}/{channel}",
-                }
-            },
-        }
-        for name, channel in spec.training_channels.items()
-    ]
+    return [{"ChannelName": name, "InputMode": mode, "DataSource": {"S3DataSource": source}}]
 
 
 def _filled(value: Any, run_id: str) -> Any:

@@ -87,9 +87,10 @@ class Surroundings:
 
     @property
     def prefixes(self) -> list[str]:
-        """Where in the data bucket the pipeline's data lie: its channels', and its batch's."""
+        """Where in the data bucket the pipeline's data lie, its channels' and its batch's: prefixes, and manifests."""
         rows = self.spec.deploy.input
-        return [*self.spec.data.values(), *([rows] if rows else [])]
+        places = [place for channel in self.spec.data.values() for place in channel.places]
+        return [*dict.fromkeys(places), *([rows] if rows else [])]
 
     @property
     def endpoint(self) -> str:
@@ -150,6 +151,7 @@ class Later:
 
 ARTIFACT_BUCKET = Later("artifact_bucket", lambda at: at.shared.artifact_bucket)
 RUN_TABLE = Later("run_table", lambda at: at.shared.run_table)
+DATA_BUCKET = Later("data_bucket", lambda at: at.shared.data_bucket)
 KEY_ARN = Later("key_arn", lambda at: at.shared.key_arn)
 IMAGE_URI = Later("image_uri", lambda at: at.image.uri)
 HOSTING_IMAGE_URI = Later("hosting_image_uri", lambda at: at.hosting_image.uri)
@@ -170,4 +172,5 @@ def values(at: Surroundings) -> dict[str, str]:
     waits = (QUEUE_URL,) if at.has_endpoint or at.spec.approval.manual else ()
     judging = (JUDGING_IMAGE_URI,) if at.evaluation_image != at.image else ()
     chained = (chain_image(number) for number, own in enumerate(at.chain_images) if own)
-    return {later.name: later.of(at) for later in (*LATER, *waits, *judging, *chained)}
+    streamed = (DATA_BUCKET,) if at.spec.streams_objects_as_files else ()
+    return {later.name: later.of(at) for later in (*LATER, *waits, *judging, *chained, *streamed)}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from contract import environment, files
+from contract.manifests import manifest_channel, variables
 from infra.workflow.capacity import Capacity
 from infra.workflow.expressions import composed, expression
 from infra.workflow.first_process import first_process
 from infra.workflow.instances import instance_type
 from infra.workflow.judging import Judging
 from infra.workflow.requests import Document, code_uri, in_vpc, manifest, run_uri, s3_channel, tags
-from infra.workflow.surroundings import IMAGE_URI, KEY_ARN, Surroundings
+from infra.workflow.surroundings import DATA_BUCKET, IMAGE_URI, KEY_ARN, Surroundings
 from infra.workflow.way import Way
+from ratchet.spec.manifest import FAST_FILE, Manifest
+from ratchet.spec.manifest_channels import manifest_channels
 from ratchet.spec.train import Train
 from ratchet.spec.train_hosts import launched_by
 
@@ -37,7 +40,7 @@ def training_job(at: Surroundings, way: Way, capacity: Capacity, judging: Judgin
         "ResourceConfig": _resources(spec.train),
         **capacity.request,
         "RoleArn": role,
-        "Environment": {**whose(at), **judging.environment},
+        "Environment": {**whose(at), **with_manifests(at), **judging.environment},
         **judging.request,
         "Tags": tags(at),
         **in_vpc(at),
@@ -71,6 +74,11 @@ def whose_always(at: Surroundings) -> Document:
     return {environment.ENVIRONMENT: at.environment, environment.PIPELINE: at.pipeline}
 
 
+def with_manifests(at: Surroundings) -> Document:
+    """The variables by which the toolkit reads channels with augmented manifests."""
+    return variables({name: found.settings for name, found in at.spec.manifests.items()})
+
+
 def _resources(train: Train) -> Document:
     """The instances, and for how long they stay when the job is over (SageMaker's warm pools)."""
     kept = {} if train.keep_warm is None else {"KeepAlivePeriodInSeconds": train.keep_warm}
@@ -84,8 +92,23 @@ def _metric_definitions(at: Surroundings) -> Document:
 
 
 def _channels(at: Surroundings) -> list[Document]:
-    mode = at.spec.input_mode
-    return [
-        s3_channel(name, manifest(name), input_mode=mode, data_type="ManifestFile", distribution=channel.distribution)
-        for name, channel in at.spec.training_channels.items()
-    ]
+    return [channel for name in at.spec.training_channels for channel in _channel(at, name)]
+
+
+def _with_manifest(name: str, found: Manifest) -> list[Document]:
+    """A channel as Plan has written it down; FastFile mode takes only what lies under a prefix, all of it."""
+    if found.mode == FAST_FILE:
+        objects, data_type = f"s3://{DATA_BUCKET}/{found.objects}", "S3Prefix"
+    else:
+        objects, data_type = manifest(name), "ManifestFile"
+    uri = manifest(name if found.is_piped else manifest_channel(name))
+    return manifest_channels(name, found, uri=uri, objects=objects, data_type=data_type)
+
+
+def _channel(at: Surroundings, name: str) -> list[Document]:
+    """A channel of data; two, where a manifest and what it points to come as files."""
+    channel = at.spec.data[name]
+    if channel.manifest:
+        return _with_manifest(name, channel.manifest)
+    mode, distribution = at.spec.input_mode, channel.distribution
+    return [s3_channel(name, manifest(name), input_mode=mode, data_type="ManifestFile", distribution=distribution)]

@@ -15,7 +15,7 @@ from infra.workflow.expressions import expression, jsonata
 from infra.workflow.judging import judging
 from infra.workflow.requests import Document, run_uri, tags
 from infra.workflow.surroundings import ARTIFACT_BUCKET, Surroundings
-from infra.workflow.training_request import found_by, training_job, whose_always
+from infra.workflow.training_request import found_by, training_job, whose_always, with_manifests
 from infra.workflow.way import Way
 from ratchet.spec.tune import Tune
 from ratchet.spec.tune_ranges import parameter_ranges
@@ -108,7 +108,7 @@ def definition(at: Surroundings, trials: Trials, role: str) -> Document:
         "ResourceConfig": _only(request["ResourceConfig"], _RESOURCES),
         **_only(request, _SHARED),
         "RetryStrategy": {"MaximumRetryAttempts": SERVICE_FAULTS},
-        "Environment": {**whose_always(at), **judged.environment},
+        "Environment": {**whose_always(at), **with_manifests(at), **judged.environment},
     }
 
 

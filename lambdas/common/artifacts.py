@@ -36,9 +36,11 @@ class Artifacts:
         return f"s3://{self.bucket}/{self.key(name)}"
 
     def write(self, name: str, document: Any) -> str:
-        """Writes a JSON document; returns its s3:// URI."""
-        body = json.dumps(document, indent=2, allow_nan=False).encode()
-        self.client.put_object(Bucket=self.bucket, Key=self.key(name), Body=body, ContentType="application/json")
+        """Writes a JSON document, or JSON lines as bytes; returns its s3:// URI."""
+        is_lines = isinstance(document, bytes)
+        body = document if is_lines else json.dumps(document, indent=2, allow_nan=False).encode()
+        kind = "application/jsonlines" if is_lines else "application/json"
+        self.client.put_object(Bucket=self.bucket, Key=self.key(name), Body=body, ContentType=kind)
         return self.uri(name)
 
     def names(self, folder: str) -> list[str]:

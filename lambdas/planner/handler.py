@@ -23,9 +23,11 @@ from common.state import State, asked, planning, tunes
 from contract import files, functions, outcomes, thresholds, triggers
 from contract.approvals import WITHDRAWN
 from contract.batches import BATCH
+from contract.manifests import MANIFESTS
 from contract.tuning import TUNING
-from planner import held_out_look, plan, tuning_plan
+from planner import held_out_look, manifests, plan, tuning_plan
 from planner.data import Channel, channel, check_shards, manifest, versions
+from planner.manifests import WithManifest
 from planner.tuning import decide
 
 Document = dict[str, Any]
@@ -43,6 +45,7 @@ def handle(event: Document, _context: object) -> Document:
         event: {"run": the execution's input, "channels": {name: prefix}, "code_hash", "spec_hash", "image_uri",
             "hosting_image_uri": what models serve in,
             "shards": channel → to how many hosts its objects are shared out, of those that are,
+            "manifests": what contract.manifests says, of channels with augmented manifests,
             "held_out": how to read the held-out channel and what its labels must be, null if serve.py reads it,
             "data_starts_runs": whether data that arrive do, "tune" where pipeline.yaml has it (infra, steps/tune.py),
             "batch": where a batch's rows lie, "threshold": the spec's, or null}.
@@ -58,6 +61,7 @@ def handle(event: Document, _context: object) -> Document:
     Raises:
         LockLostError: the run wasn't started by the launcher.
         TooFewObjectsError: a host would train on nothing.
+        ManifestRefusedError: a channel's augmented manifest is none that training can be given.
         HeldOutDataError: the gate can't judge by the held-out data.
         NotTunableError: the run is to tune, and pipeline.yaml says nothing of it.
         ParentRefusedError: a tuning job that pipeline.yaml names for a parent can't be one.
@@ -128,7 +132,7 @@ def on_data(event: Document, table: RunTable, state: State, artifacts: Artifacts
     The state is the one that `planning` wrote: whatever arrives from here on waits for the next run.
     """
     s3 = client("s3")
-    channels = list_channels(s3, os.environ[functions.DATA_BUCKET], event["channels"])
+    channels = list_channels(s3, os.environ[functions.DATA_BUCKET], event["channels"], event.get(MANIFESTS, {}))
     document = plan.waiting(state, channels, starts_itself=event["data_starts_runs"]) or work(
         event, state, channels, artifacts, log
     )
@@ -184,11 +188,22 @@ def rollback(table: RunTable, s3: Any, state: State, event: Document, drift: str
     return {**plan.rollback(state, candidate, detail.get(triggers.BY), drift), **made_from}
 
 
-def list_channels(s3: Any, bucket: str, prefixes: Mapping[str, str]) -> list[Channel]:
-    """The channels as they are now, by name."""
-    paginator = s3.get_paginator("list_object_versions")
+def list_channels(
+    s3: Any, bucket: str, prefixes: Mapping[str, str], with_manifests: Mapping[str, Document] | None = None
+) -> list[Channel]:
+    """The channels as they are now, by name; of those with augmented manifests what these point to."""
+    paginator, asked = s3.get_paginator("list_object_versions"), with_manifests or {}
+
+    def pages(prefix: str) -> Iterable[Document]:
+        return paginator.paginate(Bucket=bucket, Prefix=prefix)  # type: ignore[no-any-return]
+
+    def read(key: str) -> bytes:
+        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()  # type: ignore[no-any-return]
+
     return [
-        channel(name, bucket, prefix, paginator.paginate(Bucket=bucket, Prefix=prefix))
+        manifests.channel(name, bucket, asked[name], pages, read)
+        if name in asked
+        else channel(name, bucket, prefix, pages(prefix))
         for name, prefix in sorted(prefixes.items())
     ]
 
@@ -203,19 +218,32 @@ def look(s3: Any, channels: Iterable[Channel], asked: Document) -> Document:
         content: bytes = answer["Body"].read()
         return content
 
-    return held_out_look.look(found, asked, read, by_name.values())
+    # Of the classes in a manifest nothing is known here: which attribute has them is the script's.
+    has_manifests = any(isinstance(entry, WithManifest) for entry in by_name.values())
+    return held_out_look.look(found, asked, read, () if has_manifests else by_name.values())
 
 
 def write_manifests(artifacts: Artifacts, channels: Iterable[Channel]) -> Document:
     """Writes each channel's manifest and, beside it, its objects' versions."""
-    channels = list(channels)
+    channels, told = list(channels), dict[str, str]()
     for entry in channels:
         artifacts.write(files.versions(entry.name), versions(entry))
+        for name, at, document in documents(entry):
+            told[name] = artifacts.write(at, document)
+    examples = {entry.name: entry.examples for entry in channels if isinstance(entry, WithManifest)}
     return {
         "objects": sum(len(entry.objects) for entry in channels),
         "bytes": sum(entry.size for entry in channels),
-        "manifests": {entry.name: artifacts.write(files.manifest(entry.name), manifest(entry)) for entry in channels},
+        "manifests": told,
+        **({"examples": examples} if examples else {}),
     }
+
+
+def documents(channel: Channel) -> Iterable[tuple[str, str, Any]]:
+    """A channel's manifests: for which channel of the job, by what name, and what is in them."""
+    if isinstance(channel, WithManifest):
+        return manifests.documents(channel)
+    return [(channel.name, files.manifest(channel.name), manifest(channel))]
 
 
 def fingerprint(event: Document, channels: list[Channel]) -> str:

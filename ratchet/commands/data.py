@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from ratchet.spec import PipelineSpec
+    from ratchet.spec.data import Channel
 
 Document = dict[str, Any]
 PUT, REMOVE = "put", "rm"
@@ -49,10 +50,10 @@ def _bucket(context: Context) -> str:
     return context.account.shared()["DataBucketName"]
 
 
-def _objects(context: Context, prefix: str) -> Iterator[Document]:
+def _objects(context: Context, channel: Channel) -> Iterator[Document]:
     from ratchet import channels
 
-    return channels.objects(context.account, prefix)
+    return channels.of_channel(context.account, channel)
 
 
 # ------------------------------------------------------------------------------------------------------------- listing
@@ -116,13 +117,24 @@ def _put(context: Context, spec: PipelineSpec, names: tuple[str, ...]) -> Answer
     sources = dict(_unlike(_sources(names[:-1])))
     if channel == files.TEST_CHANNEL:
         _check_held_out(spec, list(sources))
+    keys = {name: _key(channel, prefix, name) for name in sources}
     there = {each["key"] for each in _objects(context, prefix)}
     for name, path in sources.items():
-        key = prefix + name
+        key = keys[name]
         context.account.client("s3").upload_file(str(path), _bucket(context), key)
         context.say(f"{'replaced' if key in there else 'put':<15} s3://{_bucket(context)}/{key}")
-    document = {"bucket": _bucket(context), "put": [prefix + name for name in sources]}
+    document = {"bucket": _bucket(context), "put": list(keys.values())}
     return Answer(document, f"next            {_what_follows(context, spec)}")
+
+
+def _key(name: str, channel: Channel, file: str) -> str:
+    from ratchet import channels
+    from ratchet.errors import UserError
+
+    try:
+        return channels.key(channel, file)
+    except ValueError as error:
+        raise UserError(f"channel {name} {error}. Nothing was put") from error
 
 
 def _channel(spec: PipelineSpec, given: str, others: Set[str]) -> str:

@@ -1,6 +1,7 @@
 """`data` of pipeline.yaml: channels, each a prefix of the data bucket; `test` is the held-out one.
 
-A channel is its prefix, or `{prefix: …, distribution: sharded}`: each of several hosts gets a part of its objects.
+A channel is its prefix, or `{prefix: …, distribution: sharded}`: each of several hosts gets a part of its objects. One
+of labelled examples is `{manifest: …, attributes: […]}` (manifest.py).
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from contract.files import TEST_CHANNEL
+from contract.manifests import manifest_channel
+from ratchet.spec import manifest as manifests
 from ratchet.spec.errors import checked, nearest, refusal
+from ratchet.spec.manifest import Manifest
 
 # InputDataConfig, API reference of CreateTrainingJob.
 TRAINING_CHANNELS = 20
+CHANNEL_LENGTH = 64
 
 # S3DataSource.S3DataDistributionType, by the words of pipeline.yaml.
 REPLICATED, SHARDED = "replicated", "sharded"
@@ -40,28 +45,45 @@ def _prefix(value: str) -> str:
 
 
 class Channel(str):
-    """A channel's prefix, and what each of several hosts sees of it: all (replicated), or a part (sharded)."""
+    """A channel's prefix, and what each of several hosts sees of it: all (replicated), or a part (sharded).
+
+    manifest: which of the prefix's objects it has, with their labels; the prefix is that of the objects then, or, where
+    the manifest points to none, its own key.
+    """
 
     distribution: str
+    manifest: Manifest | None
 
-    def __new__(cls, prefix: str, distribution: str = REPLICATED) -> Channel:
+    def __new__(cls, prefix: str, distribution: str = REPLICATED, manifest: Manifest | None = None) -> Channel:
         made = super().__new__(cls, prefix)
-        made.distribution = distribution
+        made.distribution, made.manifest = distribution, manifest
         return made
 
     @property
-    def said(self) -> str | dict[str, str]:
+    def places(self) -> list[str]:
+        """Where in the data bucket it lies: prefixes, or a manifest's key."""
+        return self.manifest.places if self.manifest else [str(self)]
+
+    @property
+    def said(self) -> str | dict[str, Any]:
         """As pipeline.yaml has it."""
+        if self.manifest:
+            return self.manifest.said
         whole = self.distribution == REPLICATED
         return str(self) if whole else {"prefix": str(self), "distribution": self.distribution}
 
 
 def _channel(value: object) -> Channel:
     """A prefix, or a mapping of it and of how it is distributed."""
+    if isinstance(value, Channel):
+        return value
     if isinstance(value, str):
-        return Channel(_prefix(value), getattr(value, "distribution", REPLICATED))
+        return Channel(_prefix(value))
     if not isinstance(value, Mapping):
         raise ValueError(f"is {value!r}; write a prefix, as digits/train/, or {_EXAMPLE}")
+    if "manifest" in value:
+        manifest = manifests.parsed(value, _prefix)
+        return Channel(manifest.objects or manifest.key, manifest=manifest)
     unknown = [str(key) for key in value if key not in ("prefix", "distribution")]
     if unknown:
         raise ValueError(f"has the unknown key {unknown[0]}{nearest(unknown[0], ['prefix', 'distribution'])}")
@@ -77,12 +99,24 @@ _EXAMPLE = f"{{prefix: digits/train/, distribution: {SHARDED}}}"
 _PLACE: dict[str, Any] = {"type": "string", "examples": ["digits/train/"]}
 _FIELDS = {"prefix": _PLACE, "distribution": {"enum": list(DISTRIBUTIONS), "default": REPLICATED}}
 _MAPPING = {"type": "object", "properties": _FIELDS, "required": ["prefix"], "additionalProperties": False}
+_WITH_MANIFEST = {
+    "type": "object",
+    "properties": {
+        "manifest": {"type": "string", "examples": ["digits/train/labels.manifest"]},
+        "attributes": {"type": "array", "items": {"type": "string"}, "examples": [["source-ref", "class"]]},
+        "objects": _PLACE,
+        "mode": {"enum": list(manifests.MODES), "default": manifests.PIPE},
+        "shuffle": {"type": "integer", "minimum": 0},
+    },
+    "required": ["manifest", "attributes"],
+    "additionalProperties": False,
+}
 
 ChannelPrefix = Annotated[
     Channel,
     PlainValidator(checked(_channel)),
     PlainSerializer(lambda channel: channel.said),
-    WithJsonSchema({"anyOf": [_PLACE, _MAPPING]}),
+    WithJsonSchema({"anyOf": [_PLACE, _MAPPING, _WITH_MANIFEST]}),
 ]
 Prefix = Annotated[str, AfterValidator(checked(_prefix)), Field(examples=["digits/train/"])]
 
@@ -99,9 +133,47 @@ def check_channels(data: Mapping[str, str]) -> None:
     if getattr(data[TEST_CHANNEL], "distribution", REPLICATED) == SHARDED:
         message = f"is {SHARDED}, but one job judges by the whole held-out set; leave it out"
         raise refusal(message, "data", TEST_CHANNEL, "distribution")
-    if len(data) - 1 > TRAINING_CHANNELS:
-        raise refusal(f"gives training {len(data) - 1} channels; SageMaker takes at most {TRAINING_CHANNELS}", "data")
+    if _manifest(data[TEST_CHANNEL]):
+        message = (
+            "has a manifest, which SageMaker streams to training jobs alone; put the manifest under a prefix, beside "
+            "what it points to: test: digits/test/, with evaluate: {format: manifest}"
+        )
+        raise refusal(message, "data", TEST_CHANNEL)
+    of_manifests = _check_manifests(data)
+    channels = len(data) - 1 + len(of_manifests)
+    if channels > TRAINING_CHANNELS:
+        raise refusal(f"gives training {channels} channels; SageMaker takes at most {TRAINING_CHANNELS}", "data")
     _no_overlap(data)
+
+
+def _check_manifests(data: Mapping[str, str]) -> list[str]:
+    """The channels that training gets besides, for manifests. Raises a refusal where another has their names."""
+    found = []
+    for name, channel in data.items():
+        manifest = _manifest(channel)
+        if manifest is None:
+            continue
+        if manifest.is_piped:
+            taken = next((other for other in data if re.fullmatch(rf"{re.escape(name)}_\d+", other)), None)
+            why = f"is how one of the pipes of data.{name} is called"
+        else:
+            own = manifest_channel(name)
+            found.append(own)
+            taken, why = own if own in data else None, f"is the channel in which data.{name} has its manifest"
+            if len(own) > CHANNEL_LENGTH:
+                most = CHANNEL_LENGTH - len(manifest_channel(""))
+                raise refusal(f"has a manifest and more than {most} characters; shorten its name", "data", name)
+        if taken:
+            raise refusal(f"{why}; choose another name", "data", taken)
+    return found
+
+
+def _manifest(channel: str) -> Manifest | None:
+    return channel.manifest if isinstance(channel, Channel) else None
+
+
+def _places(channel: str) -> list[str]:
+    return channel.places if isinstance(channel, Channel) else [channel]
 
 
 def check_apart(data: Mapping[str, str], others: Mapping[str, str]) -> None:
@@ -109,18 +181,25 @@ def check_apart(data: Mapping[str, str], others: Mapping[str, str]) -> None:
 
     What the model is asked would be trained on, or its answers asked.
     """
-    places = {f"data.{channel}": prefix for channel, prefix in data.items()}
+    places = [(f"data.{name}", place) for name, channel in data.items() for place in _places(channel)]
     for field, prefix in others.items():
-        for other, taken in places.items():
+        for other, taken in places:
             if prefix.startswith(taken) or taken.startswith(prefix):
                 message = f"is {prefix!r}, which overlaps {other} ({taken!r}); give it a prefix of its own"
                 raise refusal(message, *field.split("."))
-        places[field] = prefix
+        places.append((field, prefix))
 
 
 def _no_overlap(data: Mapping[str, str]) -> None:
-    """Held-out examples inside a training channel would be trained on, and the gate would judge memory."""
+    """Held-out examples inside a training channel would be trained on, and the gate would judge memory.
+
+    Manifests of several training channels may point to the objects of one prefix.
+    """
     for one, other in ((one, other) for one in data for other in data if one != other):
-        if data[one].startswith(data[other]):
-            message = f"is {data[one]!r}, inside data.{other} ({data[other]!r}); give each channel a prefix of its own"
-            raise refusal(message, "data", one)
+        if _manifest(data[one]) and _manifest(data[other]):
+            continue
+        for place in _places(data[one]):
+            for around in _places(data[other]):
+                if place.startswith(around):
+                    message = f"is {place!r}, inside data.{other} ({around!r}); give each channel a prefix of its own"
+                    raise refusal(message, "data", one)

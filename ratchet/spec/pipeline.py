@@ -23,6 +23,7 @@ from ratchet.spec.gate_parts import check_outputs, check_parts
 from ratchet.spec.image import Dockerfile, Framework, Image, check_one_image, is_of_a_framework
 from ratchet.spec.labels import Audited, check_audited
 from ratchet.spec.managed_rules import check_managed
+from ratchet.spec.manifest import FAST_FILE, Manifest
 from ratchet.spec.metric_names import labels_needed_are_numbers
 from ratchet.spec.model import Example, Model
 from ratchet.spec.name import Name
@@ -108,6 +109,16 @@ class PipelineSpec(Model):
     def training_channels(self) -> dict[str, Channel]:
         """The channels that training sees, with their prefixes: all but the held-out one."""
         return {channel: prefix for channel, prefix in self.data.items() if channel != files.TEST_CHANNEL}
+
+    @property
+    def manifests(self) -> dict[str, Manifest]:
+        """The channels' augmented manifests, of those that have one."""
+        return {name: channel.manifest for name, channel in self.data.items() if channel.manifest}
+
+    @property
+    def streams_objects_as_files(self) -> bool:
+        """Whether objects that a manifest points to come in FastFile mode, which takes a prefix of the data bucket."""
+        return any(manifest.mode == FAST_FILE and manifest.objects for manifest in self.manifests.values())
 
     @property
     def is_own_container(self) -> bool:

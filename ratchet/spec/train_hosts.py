@@ -85,6 +85,12 @@ def check_hosts(framework: str | None, count: int, distribution: Distribution | 
     if distribution is not None and framework not in (None, "pytorch"):
         raise refusal(_starts_none(distribution, f"framework is {framework}"), "train", "distribution")
     for name, channel in data.items():
+        if distribution is not None and isinstance(channel, Channel) and channel.manifest and channel.manifest.is_piped:
+            message = (
+                f"is pipe, but train.distribution is {distribution}, which starts a process on each GPU, and two can't "
+                "read one pipe; write mode: file"
+            )
+            raise refusal(message, "data", name, "mode")
         if isinstance(channel, Channel) and channel.distribution == SHARDED and count == 1:
             message = (
                 f"is {SHARDED}, but train.instance_count is 1, and one host sees all; write 2 or more, or leave it out"

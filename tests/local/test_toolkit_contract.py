@@ -20,7 +20,7 @@ from localaws.sagemaker.containers import script_mode
 from localaws.sagemaker.containers.images import Images
 from localaws.sagemaker.containers.script_mode import EntryPointError, MachineFacts, ScriptJob
 from localaws.sagemaker.jobs.hosts import resource_config
-from localaws.sagemaker.jobs.training_request import input_data_config
+from localaws.sagemaker.jobs.training_channels import input_data_config
 
 HOME = Path(__file__).parents[2] / ".venvs" / "toolkits"
 ASK = """

@@ -322,6 +322,29 @@ def test_training_data_are_read_in_plan_only_for_their_classes(tmp_path: Path) -
     assert less == table("s3:GetObject data/digits/train/*\ns3:GetObject data/digits/extra/*")
 
 
+def test_of_a_channel_with_a_manifest_training_reads_what_it_points_to(tmp_path: Path) -> None:
+    manifest = {"manifest": "labels/train.manifest", "attributes": ["source-ref", "class"], "objects": "pictures/"}
+    data = {"train": {**manifest, "mode": "file"}, "test": "digits/test/"}
+    found = machine(tmp_path, data=data)
+    of_data = {line for line in of_roles(found)["Training"] if re.search(r" data\b|/manifests/", line)}
+    assert of_data == table(f"""
+        s3:GetObject data/pictures/*
+        s3:ListBucket data | StringLike s3:prefix pictures/*
+        s3:GetObject data/labels/train.manifest
+        s3:ListBucket data | StringLike s3:prefix labels/train.manifest*
+        s3:GetObject {RUN}/manifests/train.manifest
+        s3:GetObject {RUN}/manifests/train-manifest.manifest
+    """)
+    of_data = {line for line in of_functions(found)["planner"] if " data" in line}
+    assert {re.sub(r"prefix .*", "prefix", line) for line in of_data} == table("""
+        s3:ListBucket+ListBucketVersions data | StringLike s3:prefix
+        s3:GetObject data/digits/test/*
+        s3:GetObject data/labels/train.manifest
+    """)
+    prefixes = surroundings(make_spec(tmp_path, data=data)).prefixes
+    assert sorted(prefixes) == ["digits/test/", "labels/train.manifest", "pictures/"], "which start runs, too"
+
+
 def test_rounds_have_jobs_of_one_or_two_digits_and_a_function(tmp_path: Path) -> None:
     plain, found = machine(tmp_path), machine(tmp_path, **ROUNDS)
     verbs = "sagemaker:CreateTrainingJob+DescribeTrainingJob+StopTrainingJob+DeleteTrainingJob+AddTags+ListTags"

@@ -47,16 +47,13 @@ def test_a_plain_script_mode_job_passes() -> None:
     [
         (resources(InstanceGroups=GROUPS), "ResourceConfig.InstanceGroups"),
         (resources(KeepAlivePeriodInSeconds=7200), "ResourceConfig.KeepAlivePeriodInSeconds = 7200: the Dev"),
-        (algorithm(TrainingInputMode="Pipe"), "AlgorithmSpecification.TrainingInputMode = 'Pipe'"),
         (algorithm(AlgorithmName="x"), "AlgorithmSpecification.AlgorithmName"),
         ({"Environment": {"CA_REPOSITORY_ARN": "arn:x"}}, "Environment.CA_REPOSITORY_ARN: there is no CodeArtifact"),
         (algorithm(ContainerArguments=["x"]), "AlgorithmSpecification.ContainerArguments without ContainerEntrypoint"),
-        (channel(InputMode="Pipe"), "InputDataConfig[0].InputMode = 'Pipe'"),
         (channel(CompressionType="Gzip"), "InputDataConfig[0].CompressionType = 'Gzip'"),
-        (channel(RecordWrapperType="RecordIO"), "InputDataConfig[0].RecordWrapperType = 'RecordIO'"),
         (
-            channel(DataSource={"S3DataSource": {"S3DataType": "AugmentedManifestFile", "S3Uri": "s3://b/m"}}),
-            "InputDataConfig[0].DataSource.S3DataSource.S3DataType = 'AugmentedManifestFile'",
+            channel(DataSource={"S3DataSource": {"S3DataType": "Converse", "S3Uri": "s3://b/m"}}),
+            "InputDataConfig[0].DataSource.S3DataSource.S3DataType = 'Converse'",
         ),
         ({"TensorBoardOutputConfig": {"S3OutputPath": "s3://b/d"}}, "TensorBoardOutputConfig"),
         ({"ExperimentConfig": {"TrialName": "t"}}, "ExperimentConfig"),
@@ -72,6 +69,42 @@ def test_what_is_not_here_is_refused_by_name(change: dict[str, Any], named: str)
     with pytest.raises(SageMakerError) as caught:
         training_request.check({**TRAINING, **change})
     assert caught.value.message.startswith(f"not supported here: {named}")
+
+
+def augmented(mode: str = "Pipe", **changes: Any) -> dict[str, Any]:
+    """A channel with an augmented manifest."""
+    s3 = {"S3DataType": "AugmentedManifestFile", "S3Uri": "s3://b/m", "AttributeNames": ["source-ref"], **changes}
+    return channel(InputMode=mode, RecordWrapperType="RecordIO", DataSource={"S3DataSource": s3})
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "AugmentedManifestFile goes with Pipe mode alone, and with AttributeNames; RecordIO wraps what is piped alone.",
+    "SageMaker API, S3DataSource and Channel",
+)
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (augmented("File"), "train: S3DataType AugmentedManifestFile can only be used if the channel's input mode"),
+        (augmented("FastFile"), "input mode is Pipe, not FastFile"),
+        (augmented(AttributeNames=[]), "AttributeNames must be specified for S3DataType AugmentedManifestFile"),
+        (augmented(S3DataType="S3Prefix"), "AttributeNames must be specified for S3DataType AugmentedManifestFile"),
+        (channel(RecordWrapperType="RecordIO"), "RecordWrapperType is used only in Pipe input mode; in File mode"),
+        (
+            {"InputDataConfig": [
+                *channel(InputMode="Pipe")["InputDataConfig"], *channel(ChannelName="train_1")["InputDataConfig"]
+            ]},
+            "train_1: it has the name of a pipe of channel train",
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_with_an_input_mode_is_refused(change: dict[str, Any], said: str) -> None:
+    training_request.check({**TRAINING, **augmented()})
+    training_request.check({**TRAINING, **algorithm(TrainingInputMode="Pipe"), **channel(RecordWrapperType="RecordIO")})
+    with pytest.raises(SageMakerError) as caught:
+        training_request.check({**TRAINING, **change})
+    assert caught.value.code == "ValidationException"
+    assert said in caught.value.message
 
 
 @pytest.mark.fidelity(

@@ -10,6 +10,7 @@ from typing import Any
 from contract import files, functions, held_out_labels, outcomes, thresholds
 from contract.approvals import AUTOMATIC
 from contract.batches import BATCH
+from contract.manifests import MANIFESTS
 from contract.states import PLAN, RECORD
 from infra.grants import Grant, list_prefixes, use_key
 from infra.workflow.conditions import all_of, equals, exists
@@ -56,6 +57,7 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
         thresholds.KEPT: at.spec.serving.told,
         **({BATCH: at.spec.deploy.input} if at.spec.deploy.input else {}),
         **_shards(at.spec),
+        **_manifests(at.spec),
         **training.way.plan,
     }
     chosen = {name: expression(f"$plan.{name}") for name in ("candidate", "decision")}
@@ -98,6 +100,20 @@ def _shards(spec: PipelineSpec) -> dict[str, Any]:
     return {"shards": shards} if shards else {}
 
 
+def _manifests(spec: PipelineSpec) -> dict[str, Any]:
+    """What Plan has to know of the channels' augmented manifests, where there are any."""
+    found = {
+        name: {
+            "key": manifest.key,
+            "objects": manifest.objects,
+            "attributes": list(manifest.attributes),
+            "piped": manifest.is_piped,
+        }
+        for name, manifest in spec.manifests.items()
+    }
+    return {MANIFESTS: found} if found else {}
+
+
 def _held_out(at: Surroundings) -> dict[str, Any] | None:
     """How the held-out files are to be read, and what of their labels the gate needs; None: serve.py reads them."""
     spec = at.spec
@@ -123,6 +139,7 @@ def _planner(at: Surroundings, training: Training) -> RunFunction:
             change_run_table(at),
             list_prefixes(at.shared.data_bucket_arn, at.prefixes, "s3:ListBucketVersions"),
             _look_into_held_out_data(at),
+            *_read_manifests(at),
             find_models(at),
             write_runs(at, files.PLAN, files.manifest("*"), files.versions("*")),
             *look_at_endpoint(at),
@@ -132,10 +149,19 @@ def _planner(at: Surroundings, training: Training) -> RunFunction:
     )
 
 
+def _read_manifests(at: Surroundings) -> list[Grant]:
+    """Reading the channels' augmented manifests, each by its key."""
+    keys = dict.fromkeys(manifest.key for manifest in at.spec.manifests.values())
+    resources = [f"{at.shared.data_bucket_arn}/{key}" for key in keys]
+    return [Grant(actions=["s3:GetObject"], resources=resources)] if resources else []
+
+
 def _look_into_held_out_data(at: Surroundings) -> Grant:
     """Reading the held-out channel; those that training sees only where the gate is about the classes in them."""
     of_classes = labels_needed(at.spec.gate.metric) in held_out_labels.OF_CLASSES
-    prefixes = at.spec.data.values() if of_classes else [at.spec.data[files.TEST_CHANNEL]]
+    # Nothing is known here of the classes in a manifest's channel, whatever it points to.
+    channels = [channel for channel in at.spec.data.values() if not channel.manifest]
+    prefixes = channels if of_classes else [at.spec.data[files.TEST_CHANNEL]]
     return Grant(
         actions=["s3:GetObject"],
         resources=[f"{at.shared.data_bucket_arn}/{prefix}*" for prefix in prefixes],

@@ -7,8 +7,9 @@ opened to the training role; when all is trained, it is closed, so that what is 
 from __future__ import annotations
 
 from contract import files
+from contract.manifests import manifest_channel
 from contract.states import RECORD, TRAIN
-from infra.grants import Grant, read_objects, write_objects
+from infra.grants import Grant, list_prefixes, read_objects, write_objects
 from infra.workflow.expressions import composed, expression, members, results
 from infra.workflow.folder import closed, opened, write_own_run
 from infra.workflow.job_role import TRAINING, TRAINING_LOGS, JobRole, read_channels, read_code, run_container
@@ -78,8 +79,8 @@ def _role(at: Surroundings, training: Training) -> JobRole:
         name=TRAINING,
         purpose=f"Training jobs of {at.pipeline}",
         grants=[
-            *read_channels(at, list(at.spec.training_channels.values())),
-            *read_from_runs(at, f"{files.TRAIN}/*", *map(files.manifest, at.spec.training_channels)),
+            *_read_data(at),
+            *read_from_runs(at, f"{files.TRAIN}/*", *map(files.manifest, _channels(at))),
             *([] if at.spec.is_own_container else read_code(at)),
             write_own_run(at, files.TRAIN),
             *_try_out(at),
@@ -88,6 +89,24 @@ def _role(at: Surroundings, training: Training) -> JobRole:
         ],
         of_a_run=True,
     )
+
+
+def _read_data(at: Surroundings) -> list[Grant]:
+    """Reading the training channels, by their prefixes, and manifests that lie elsewhere, each by its key."""
+    places = dict.fromkeys(place for channel in at.spec.training_channels.values() for place in channel.places)
+    prefixes, keys = [place for place in places if place.endswith("/")], [key for key in places if key[-1] != "/"]
+    bucket = at.shared.data_bucket_arn
+    manifests = Grant(actions=["s3:GetObject"], resources=[f"{bucket}/{key}" for key in keys])
+    return [
+        *(read_channels(at, prefixes) if prefixes else []),
+        *([manifests, list_prefixes(bucket, keys)] if keys else []),
+    ]
+
+
+def _channels(at: Surroundings) -> list[str]:
+    """The channels of which Plan writes manifests for training."""
+    separate = [manifest_channel(name) for name, found in at.spec.manifests.items() if not found.is_piped]
+    return [*at.spec.training_channels, *separate]
 
 
 def _try_out(at: Surroundings) -> list[Grant]:

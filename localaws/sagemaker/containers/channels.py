@@ -26,9 +26,11 @@ class ManifestError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """A channel of a training job or an input of a processing job: S3Prefix or ManifestFile, and its directory.
+    """A channel of a training job or an input of a processing job: its data, and its directory.
 
     is_sharded: whether each host gets a share of its objects (ShardedByS3Key), not all. seed: of ShuffleConfig.
+    is_piped: whether it is streamed (Pipe mode); is_wrapped: in RecordIO. attributes: of an AugmentedManifestFile's
+    lines, in the order in which they are streamed.
     """
 
     name: str
@@ -37,6 +39,9 @@ class Source:
     directory: Path
     is_sharded: bool = False
     seed: int | None = None
+    is_piped: bool = False
+    is_wrapped: bool = False
+    attributes: Sequence[str] = ()
 
 
 def check_exists(source: Source, objects: Objects, role_arn: str, region: str) -> None:

@@ -100,6 +100,14 @@ class Objects:
             raise TransferError(_too_large(source, _MAX_READ), "EntityTooLarge")
         return content
 
+    def pieces(self, source: S3Object) -> Iterator[bytes]:
+        """An object's content, 8 MiB at a time, each asked for when it is wanted: a slow reader holds no connection."""
+        start, size, tag = 0, 1, ""
+        while start < size:
+            content, size, tag = self._piece(source, start, tag)
+            start += len(content)
+            yield content
+
     def download(self, downloads: Sequence[Download], keep_going: Callable[[], None] = lambda: None) -> None:
         """Fetch all; `keep_going` is called before each and may raise. The first failure ends it."""
 
@@ -146,6 +154,17 @@ class Objects:
     def close(self) -> None:
         """Close the connections."""
         self._s3.close()
+
+    def _piece(self, source: S3Object, start: int, tag: str) -> tuple[bytes, int, str]:
+        """What is in an object from a byte on, how large the whole is, and its tag, which stays the same."""
+        headers = {"range": f"bytes={start}-{start + _PART - 1}", **({"if-match": tag} if tag else {})}
+        try:
+            with self._ask("s3:GetObject", Request("GET", source.bucket, source.key, headers=headers)) as answer:
+                return answer.read(), answer.whole_size, answer.etag
+        except TransferError as error:
+            if start == 0 and error.code == "InvalidRange":  # it is empty
+                return b"", 0, ""
+            raise
 
     def _fetch(self, download: Download) -> None:
         source, target = download.source, download.target

@@ -68,6 +68,12 @@ class Answer:
         return self._response.getheader("ETag", "")
 
     @property
+    def whole_size(self) -> int:
+        """The bytes of the object of which this is a range, or the whole."""
+        _, _, whole = self._response.getheader("Content-Range", "").partition("/")
+        return int(whole or self._response.getheader("Content-Length", "0"))
+
+    @property
     def is_read(self) -> bool:
         """Whether nothing of it is left, so that its connection can be used again."""
         return self._response.isclosed()

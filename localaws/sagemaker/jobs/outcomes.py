@@ -8,6 +8,8 @@ from localaws.sagemaker.containers.limits import Exceeded
 
 # The causes of an end: the script's own, and from outside.
 SCRIPT, STOP, MAX_RUNTIME, MAX_WAIT, INTERRUPTION = "script", "stop", "max runtime", "max wait", "interruption"
+# What the container reads can't be streamed to its end.
+DATA = "data"
 
 
 class JobFailedError(Exception):

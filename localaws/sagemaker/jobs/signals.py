@@ -1,4 +1,4 @@
-"""Signals from other threads to a job's own: stop, your instance is taken, the server closes."""
+"""Signals from other threads to a job's own: stop, your instance is taken, your data end, the server closes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import contextlib
 import os
 import threading
 
-from localaws.sagemaker.jobs.outcomes import INTERRUPTION, STOP, End, ServerClosingError, StopRequestedError
+from localaws.sagemaker.jobs.outcomes import DATA, INTERRUPTION, STOP, End, ServerClosingError, StopRequestedError
 from localaws.sagemaker.jobs.spot_market import Interruption
 
 _CHUNK = 1 << 16
 
 
 class Signals:
-    """Any thread sends with `stop`, `wake`, `interrupt` and `close`; everything else belongs to the job's own thread.
+    """Any thread sends with `stop`, `wake`, `interrupt`, `fail` and `close`; all else belongs to the job's own thread.
 
     descriptor: can be read once something was sent; `heard` makes it silent again.
+    failure: the first reason that `fail` was told.
     """
 
     def __init__(self) -> None:
@@ -27,6 +28,7 @@ class Signals:
         self._stop_notice: float | None = None
         self._closing = threading.Event()
         self._interruption: Interruption | None = None
+        self.failure: str | None = None
 
     def stop(self, notice: float | None = None) -> None:
         """Make the job stop; its container is killed `notice` seconds after SIGTERM, see `End`."""
@@ -41,6 +43,11 @@ class Signals:
     def interrupt(self, interruption: Interruption) -> None:
         """Take the job's instance."""
         self._interruption = interruption
+        self._poke()
+
+    def fail(self, reason: str) -> None:
+        """End the job's containers, at once: there is no data for them."""
+        self.failure = self.failure or reason
         self._poke()
 
     def close(self) -> None:
@@ -69,6 +76,8 @@ class Signals:
         """The end that somebody has asked for."""
         if self._stop_requested.is_set():
             return End(0.0, STOP, self._stop_notice)
+        if self.failure is not None:
+            return End(0.0, DATA, 0.0)
         if self._interruption is not None:
             return End(0.0, INTERRUPTION, self._interruption.notice)
         return None

@@ -11,6 +11,7 @@ from localaws.sagemaker.containers.channels import Source
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.containers.opt_ml import located
+from localaws.sagemaker.containers.streams import Stream
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import quotas
 from localaws.sagemaker.core.quotas import Use
@@ -22,9 +23,11 @@ from localaws.sagemaker.jobs import (
     job_data,
     job_documents,
     job_limits,
+    job_pipes,
     job_records,
     operations,
     spot_training,
+    training_channels,
     training_instance,
     training_output,
     training_request,
@@ -60,7 +63,7 @@ def accept(context: Context, request: Document, caller: Caller) -> tuple[Documen
     hook.check_rules(context, request)
     arn = context.arn(TRAINING.resource_type, request["TrainingJobName"])
     with job_container.passed_role(context, caller, request["RoleArn"], arn) as role:
-        for source in training_request.sources(request, Path()):
+        for source in training_channels.sources(request, Path()):
             channels.check_exists(source, role.objects, request["RoleArn"], context.platform.region)
         channels.check_bucket(request["OutputDataConfig"]["S3OutputPath"], role.objects)
         hook.check_output(request, role.objects)
@@ -82,6 +85,7 @@ class TrainingRun:
         self._job = job
         self._debugger = debugger
         self._metrics = TrainingMetrics(job)
+        self._streams: Sequence[Stream] = ()
 
     def to_its_end(self) -> Ending:
         """From Starting to the ending, on one instance after another where they are taken."""
@@ -120,8 +124,11 @@ class TrainingRun:
 
     def _download(self) -> None:
         job, checkpoints = self._job, self._checkpoints()
-        for source in training_request.sources(job.document, Path("input/data")):
-            job_data.fetch(job, source)
+        found = training_channels.sources(job.document, Path(job_pipes.FOLDER))
+        for source in found:
+            if not source.is_piped:
+                job_data.fetch(job, source)
+        self._streams = [job_pipes.plan(job, source) for source in found if source.is_piped]
         if checkpoints is not None:
             job_data.fetch_checkpoints(job, checkpoints)
         job.signals.keep_going()
@@ -155,12 +162,15 @@ class TrainingRun:
                 if checkpoints is not None:
                     for host in job.hosts:
                         stack.enter_context(_synced(host, checkpoints))
+                stack.enter_context(job_pipes.fed(job, self._streams))
                 return self._debugger.watch(lambda: self._run(specs))
         except TransferError as error:
             raise JobFailedError(f"ClientError: Checkpoint upload failed: {error}") from error
 
     def _conclude(self, outcome: Outcome) -> Ending:
         job, metrics = self._job, self._metrics.final()
+        if job.signals.failure is not None:
+            return job_documents.failed(job.signals.failure, **metrics)
         if outcome.cause == SCRIPT and outcome.exit_code != 0:
             host = job.hosts[outcome.host]
             reason = job_limits.why_ended(host, outcome) or training_output.failure_reason(host, outcome.exit_code)

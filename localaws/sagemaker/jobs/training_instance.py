@@ -25,6 +25,7 @@ from localaws.sagemaker.jobs import (
     hosts,
     job_container,
     own_image_job,
+    training_channels,
     training_install,
     training_request,
     training_source,
@@ -43,7 +44,7 @@ def write_configuration(host: Host) -> None:
     document, config = host.job.document, host.ml / "input" / "config"
     resources = hosts.resource_config(document["ResourceConfig"]["InstanceType"], len(host.job.hosts), host.number)
     write_json(config / "hyperparameters.json", document.get("HyperParameters", {}))
-    write_json(config / "inputdataconfig.json", training_request.input_data_config(document))
+    write_json(config / "inputdataconfig.json", training_channels.input_data_config(document))
     write_json(config / "resourceconfig.json", resources)
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from localaws.sagemaker.containers import channels, image_table, torch_distributed
-from localaws.sagemaker.containers.channels import Source, locate
+from localaws.sagemaker.containers import image_table, streams, torch_distributed
+from localaws.sagemaker.containers.channels import locate
 from localaws.sagemaker.containers.opt_ml import OPT_ML, refuse_outside
 from localaws.sagemaker.containers.script_mode import EntryPointError, check_entry_point, decode
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.core.unsupported import Refusal, always, other_than, refuse, truthy
 from localaws.sagemaker.debugger import debugger_request, profiler_request
-from localaws.sagemaker.jobs import hosts, warm_pools
+from localaws.sagemaker.jobs import hosts, training_channels, warm_pools
 from localaws.sagemaker.jobs.training_metrics import check_definitions
 
 DEFAULT_MAX_RUNTIME = 86_400  # seconds: "The default value is 1 day." (StoppingCondition)
@@ -24,7 +23,6 @@ _ONLY_ARGUMENTS = "AlgorithmSpecification.ContainerArguments without ContainerEn
 
 _REFUSED: dict[str, Refusal] = {
     "AlgorithmSpecification.AlgorithmName": always,
-    "AlgorithmSpecification.TrainingInputMode": other_than("File", "FastFile"),
     "AlgorithmSpecification.TrainingImageConfig": always,
     "DebugRuleConfigurations[].LocalPath": always,
     "DebugRuleConfigurations[].S3OutputPath": always,
@@ -42,13 +40,10 @@ _REFUSED: dict[str, Refusal] = {
     "ResourceConfig.InstancePlacementConfig": always,
     "ResourceConfig.TrainingPlanArn": always,
     "StoppingCondition.MaxPendingTimeInSeconds": always,
-    "InputDataConfig[].InputMode": other_than("File", "FastFile"),
     "InputDataConfig[].CompressionType": other_than("None"),
-    "InputDataConfig[].RecordWrapperType": other_than("None"),
     "InputDataConfig[].DataSource.FileSystemDataSource": always,
     "InputDataConfig[].DataSource.DatasetSource": always,
-    "InputDataConfig[].DataSource.S3DataSource.S3DataType": other_than("S3Prefix", "ManifestFile"),
-    "InputDataConfig[].DataSource.S3DataSource.AttributeNames": truthy,
+    "InputDataConfig[].DataSource.S3DataSource.S3DataType": other_than("S3Prefix", "ManifestFile", streams.AUGMENTED),
     "InputDataConfig[].DataSource.S3DataSource.InstanceGroupNames": truthy,
     "InputDataConfig[].DataSource.S3DataSource.ModelAccessConfig": always,
     "InputDataConfig[].DataSource.S3DataSource.HubAccessConfig": always,
@@ -67,7 +62,7 @@ def check(request: Document) -> None:
     _check_resources(request)
     warm_pools.check(request)
     _check_stopping_condition(request)
-    _check_channels(request)
+    training_channels.check(request)
     _check_program(request)
     check_definitions(request["AlgorithmSpecification"].get("MetricDefinitions", []))
     locate(request["OutputDataConfig"]["S3OutputPath"], "OutputDataConfig.S3OutputPath")
@@ -76,33 +71,6 @@ def check(request: Document) -> None:
         refuse_outside(checkpoints, "CheckpointConfig.LocalPath")
     debugger_request.check(request)
     profiler_request.check(request)
-
-
-def sources(request: Document, data_dir: Path) -> list[Source]:
-    """The channels, each in its directory below `data_dir`."""
-    found = []
-    for channel in request.get("InputDataConfig", []):
-        s3 = channel["DataSource"]["S3DataSource"]
-        name = channel["ChannelName"]
-        is_sharded = s3.get("S3DataDistributionType") == channels.SHARDED
-        seed = channel.get("ShuffleConfig", {}).get("Seed")
-        found.append(Source(name, s3["S3DataType"], s3["S3Uri"], data_dir / name, is_sharded, seed))
-    return found
-
-
-def input_data_config(request: Document) -> Document:
-    """input/config/inputdataconfig.json (developer guide, "How SageMaker AI provides training information")."""
-    default_mode = request["AlgorithmSpecification"]["TrainingInputMode"]
-    config: Document = {}
-    for channel in request.get("InputDataConfig", []):
-        s3 = channel["DataSource"]["S3DataSource"]
-        config[channel["ChannelName"]] = {
-            **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
-            "TrainingInputMode": channel.get("InputMode", default_mode),
-            "S3DistributionType": s3.get("S3DataDistributionType", "FullyReplicated"),
-            "RecordWrapperType": channel.get("RecordWrapperType", "None"),
-        }
-    return config
 
 
 def description(request: Document, arn: str) -> Document:
@@ -151,7 +119,7 @@ def remarks(request: Document) -> list[str]:
         "ResourceConfig.VolumeKmsKeyId": "VolumeKmsKeyId has no effect here: the disk is this machine's.",
     }
     said = [note for path, note in notes.items() if _get(request, path)]
-    modes = {config["TrainingInputMode"] for config in input_data_config(request).values()}
+    modes = {config["TrainingInputMode"] for config in training_channels.input_data_config(request).values()}
     if "FastFile" in modes:
         said.append("FastFile channels are complete before the job starts here, not streamed.")
     if profiler_request.is_on(request):
@@ -183,18 +151,6 @@ def _check_stopping_condition(request: Document) -> None:
             )
     elif max_wait is not None:
         raise errors.validation("MaxWaitTimeInSeconds above 0 is not allowed when EnableManagedSpotTraining is False.")
-
-
-def _check_channels(request: Document) -> None:
-    names = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
-    duplicate = next((name for name in names if names.count(name) > 1), None)
-    if duplicate:
-        raise errors.validation(f"Channel names must be unique within a training job: {duplicate}")
-    for channel in request.get("InputDataConfig", []):
-        if channel["ChannelName"] in (".", ".."):
-            raise errors.validation(f"Invalid channel name: {channel['ChannelName']}")
-        if "S3DataSource" not in channel["DataSource"]:
-            raise errors.validation(f"Channel {channel['ChannelName']} has no data source.")
 
 
 def _check_program(request: Document) -> None:

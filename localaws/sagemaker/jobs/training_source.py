@@ -14,7 +14,7 @@ from localaws.sagemaker.containers.objects import Download, S3Object, TransferEr
 from localaws.sagemaker.containers.opt_ml import OPT_ML, located
 from localaws.sagemaker.containers.script_mode import EntryPointError, MachineFacts, ScriptJob
 from localaws.sagemaker.core.wire import split_s3_uri
-from localaws.sagemaker.jobs import hosts, job_limits, training_request
+from localaws.sagemaker.jobs import hosts, job_limits, training_channels
 from localaws.sagemaker.jobs.job import Host
 from localaws.sagemaker.jobs.outcomes import JobFailedError
 
@@ -34,7 +34,7 @@ def script_job(host: Host, image: ImageEnvironment | None = None) -> ScriptJob:
         name=job.name,
         base=container.ml_dir(host.ml),
         hyperparameters=document.get("HyperParameters", {}),
-        input_data_config=training_request.input_data_config(document),
+        input_data_config=training_channels.input_data_config(document),
         resource_config=hosts.resource_config(instance_type, len(job.hosts), host.number),
         machine=MachineFacts(cpus=os.cpu_count() or 1),
         framework_module=image.variables.get("SAGEMAKER_TRAINING_MODULE") if image else None,
