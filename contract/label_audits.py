@@ -30,8 +30,9 @@ from contract import files
 
 VERSION = 1
 AUDIT = "audit.json"
-# The job's input with the channel, beside that with the code; and its output.
-DATA_INPUT, OUTPUT_NAME = "data", "labels"
+# The job's input with the channel, beside that with the code; the one with its manifest, where that lies elsewhere than
+# what it points to; and its output.
+DATA_INPUT, MANIFEST_INPUT, OUTPUT_NAME = "data", "manifest", "labels"
 # The stack's output that names the role of such jobs.
 ROLE_OUTPUT = "AuditingRoleArn"
 # The module of the model's folder that may have a learner of its own, and the function that it is.

@@ -17,12 +17,12 @@ _JOBS_ARE_NAMED_LATER = "An audit's folder is named when it is asked for; the pr
 
 def auditing(at: Surroundings) -> JobRole:
     """The role of such jobs."""
-    channels = [at.spec.data[channel] for channel in at.spec.labels]
+    channels = dict.fromkeys(place for channel in at.spec.labels for place in at.spec.data[channel].places)
     return JobRole(
         name=AUDITING,
         purpose=f"Audits of the labels of {at.pipeline}'s {' and '.join(at.spec.labels)}",
         grants=[
-            *read_channels(at, channels),
+            *read_channels(at, list(channels)),
             *_audits(at),
             *run_container(at, at.image, PROCESSING_LOGS),
         ],

@@ -143,7 +143,7 @@ def _page(context: Context, spec: PipelineSpec, job: Job, found: Audit, output: 
     where = page.Where(
         pipeline=spec.name,
         environment=context.account.environment.name,
-        prefix=str(spec.data[found.channel]),
+        prefix=manifest.key if (manifest := spec.data[found.channel].manifest) else str(spec.data[found.channel]),
         audit=job.id,
         at=datetime.now(UTC),
     )
@@ -217,23 +217,21 @@ def _applied(context: Context, spec: PipelineSpec, path: Path) -> Answer:
         "left_out": made.left_out,
         "written": list(made.written),
         "copied": made.copied,
+        "data": {said.channel: made.channel},
     }
     lines = [
         f"{made.corrected} labels corrected, {made.left_out} examples left out: s3://{bucket}/{made.prefix}",
         f"{', '.join(made.written)} written, {made.copied} other objects copied; what was audited stays as it is",
-        _next(spec, said.channel, made.prefix, manifest=made.manifest),
+        f"next: data: {{{said.channel}: {_flow(made.channel)}}} in {spec.folder.name}/{files.SPEC_FILE}",
     ]
     return Answer(document, escape("\n".join(lines)))
 
 
-def _next(spec: PipelineSpec, channel: str, prefix: str, *, manifest: bool) -> str:
-    from ratchet.labels.applying import MANIFEST
-    from ratchet.labels.ground_truth import ATTRIBUTE
-
-    if manifest:
-        how = f"{{manifest: {prefix}{MANIFEST}, attributes: [source-ref, {ATTRIBUTE}]}}"
-        return f"next: data: {{{channel}: {how}}} in {spec.folder.name}/{files.SPEC_FILE}"
-    return f"next: data: {{{channel}: {prefix}}} in {spec.folder.name}/{files.SPEC_FILE}"
+def _flow(channel: object) -> str:
+    """A channel as pipeline.yaml has it, on one line."""
+    if isinstance(channel, dict):
+        return f"{{{', '.join(f'{name}: {_flow(value)}' for name, value in channel.items())}}}"
+    return f"[{', '.join(channel)}]" if isinstance(channel, list) else str(channel)
 
 
 # ------------------------------------------------------------------------------------------------------- consolidation

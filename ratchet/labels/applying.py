@@ -10,8 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from contract import held_out
+from contract.held_out_lines import REFERENCE
 from ratchet import channels
 from ratchet.account import Account
 from ratchet.errors import UserError
@@ -19,6 +21,8 @@ from ratchet.labels import ground_truth, rewriting
 from ratchet.labels.audits import Audit
 from ratchet.labels.corrections import Correction, Corrections
 from ratchet.labels.rewriting import File, Stamp
+from ratchet.spec.data import Channel
+from ratchet.spec.manifest import Manifest
 
 MANIFEST = "labels.manifest"
 
@@ -27,7 +31,7 @@ MANIFEST = "labels.manifest"
 class Applied:
     """What was made of a channel: its new prefix, examples that were labelled otherwise, and that were left out.
 
-    manifest: whether it holds a manifest of pictures, not data.
+    channel: as pipeline.yaml would name it.
     """
 
     prefix: str
@@ -35,25 +39,29 @@ class Applied:
     left_out: int
     written: tuple[str, ...]
     copied: int
-    manifest: bool
+    channel: str | Mapping[str, Any]
 
 
-def apply(account: Account, prefix: str, audit: Audit, corrections: Corrections) -> Applied:
-    """Makes the channel with the corrections; writes nothing unless all of them fit what is there.
+def apply(account: Account, channel: Channel, audit: Audit, corrections: Corrections) -> Applied:
+    """Makes a channel with the corrections; writes nothing unless all of them fit what is there.
 
     Args:
-        prefix: the channel's that was audited.
+        channel: the one that was audited.
 
     Raises:
         UserError: the channel's files have changed since, or can't be written with other labels.
     """
     stamp = Stamp(f"ratchet-labels/{corrections.audit}", datetime.now(UTC))
-    keys = [found["key"] for found in channels.objects(account, prefix)]
-    names = [key.removeprefix(prefix) for key in keys]
+    if channel.manifest:
+        return _of_manifest(account, channel.manifest, audit, corrections, stamp)
+    prefix = str(channel)
+    names = [found["key"].removeprefix(prefix) for found in channels.objects(account, prefix)]
+    said: str | dict[str, Any] = ""
     if audit.format == held_out.IMAGES:
         bucket = account.shared()["DataBucketName"]
         content = {MANIFEST: _manifest(f"s3://{bucket}/{prefix}", names, audit, corrections.by_place, stamp)}
         others: list[str] = []
+        said = {"attributes": [REFERENCE, ground_truth.ATTRIBUTE], "objects": prefix}
     elif audit.format in rewriting.FORMATS:
         content = _rewritten(account, prefix, audit, corrections.by_place, stamp)
         others = [name for name in names if name not in content]
@@ -64,9 +72,29 @@ def apply(account: Account, prefix: str, audit: Audit, corrections: Corrections)
         )
     new = _free(account, prefix)
     _write(account, prefix, new, content, others)
+    told = {"manifest": f"{new}{MANIFEST}", **said} if isinstance(said, dict) else new
+    return _applied(new, content, len(others), told, corrections)
+
+
+def _of_manifest(account: Account, manifest: Manifest, audit: Audit, corrections: Corrections, stamp: Stamp) -> Applied:
+    """A channel's manifest with other labels; what it points to stays where it is."""
+    folder, slash, _ = manifest.key.rpartition("/")
+    content = _rewritten(account, f"{folder}{slash}", audit, corrections.by_place, stamp)
+    name = manifest.key.removeprefix(f"{folder}{slash}")
+    if others := content.keys() - {name}:
+        raise UserError(
+            f"the corrections are of {others.pop()}, but the channel's manifest is {name} now: audit it again"
+        )
+    new = _free(account, folder or name)
+    _write(account, "", new, content, ())
+    return _applied(new, content, 0, {**manifest.said, "manifest": f"{new}{name}"}, corrections)
+
+
+def _applied(
+    prefix: str, content: Mapping[str, bytes], copied: int, channel: str | Mapping[str, Any], corrections: Corrections
+) -> Applied:
     left_out = sum(correction.label is None for correction in corrections.by_place.values())
-    corrected = len(corrections.by_place) - left_out
-    return Applied(new, corrected, left_out, tuple(content), len(others), audit.format == held_out.IMAGES)
+    return Applied(prefix, len(corrections.by_place) - left_out, left_out, tuple(content), copied, channel)
 
 
 def _rewritten(

@@ -10,14 +10,17 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
 
-from contract import files, held_out, label_audits, names
+from contract import files, held_out, label_audits, manifests, names
 from contract.held_out import Reading
+from contract.held_out_lines import SOURCE
 from ratchet import channels, processing_job
 from ratchet.account import Account
 from ratchet.errors import UserError
 from ratchet.labels import audits
 from ratchet.labels.audits import Audit
 from ratchet.spec import PipelineSpec, nearest
+from ratchet.spec.data import Channel
+from ratchet.spec.manifest import Manifest
 
 PROGRAM = f"{files.TOOLKIT}/audit.py"
 _GONE = ("NoSuchKey", "404")
@@ -66,12 +69,21 @@ def check(account: Account, spec: PipelineSpec, question: Question) -> int:
         raise UserError(f"{pipeline} is deployed without labels: [{channel}], so no role may audit it; `{deploy}`")
     if question.picture is not None and not _SHAPE.fullmatch(question.picture):
         raise UserError(f"--picture is {question.picture!r}; write height and width in pixels, as 8x8")
+    reading(spec, question)
     channels.check_filled(account, pipeline, {channel: spec.data[channel]})
-    return sum(found["bytes"] for found in channels.objects(account, spec.data[channel]))
+    return sum(found["bytes"] for found in channels.of_channel(account, spec.data[channel]))
 
 
-def reading(spec: PipelineSpec, attribute: str | None) -> Reading:
-    """How the channel is read: as the held-out one, but for what only a gate needs, and for the label that is named."""
+def reading(spec: PipelineSpec, question: Question) -> Reading:
+    """How the channel is read: as the held-out one, but for what only a gate needs, and for the label that is named; of
+    a manifest, the attribute that is no object.
+
+    Raises:
+        UserError: a manifest has several, or none.
+    """
+    attribute, manifest = question.attribute, spec.data[question.channel].manifest
+    if manifest:
+        return Reading(label=attribute or _label_of(question.channel, manifest), format=held_out.MANIFEST)
     said = replace(spec.reading, segment=None, any_label=False)
     if attribute is None:
         return said
@@ -79,6 +91,17 @@ def reading(spec: PipelineSpec, attribute: str | None) -> Reading:
         # A position among columns that have names, too, if the held-out ones have.
         return replace(said, label=int(attribute), header=True if said.has_header else said.header)
     return replace(said, label=attribute)
+
+
+def _label_of(channel: str, manifest: Manifest) -> str:
+    others = [name for name in manifest.attributes if not name.endswith((manifests.REFERENCE, manifests.METADATA))]
+    labels = [name for name in others if name != SOURCE]
+    if len(labels) != 1:
+        told = ", ".join(labels) or "none"
+        raise UserError(
+            f"data.{channel} has {len(labels)} attributes that may be labels ({told}); name it: --attribute"
+        )
+    return labels[0]
 
 
 def start(account: Account, spec: PipelineSpec, question: Question, *, archive: bytes, size: int) -> Job:
@@ -99,7 +122,7 @@ def start(account: Account, spec: PipelineSpec, question: Question, *, archive: 
         arguments=_arguments(spec, question),
         inputs={
             files.CODE_INPUT: f"s3://{bucket}/{code}",
-            label_audits.DATA_INPUT: f"s3://{shared['DataBucketName']}/{spec.data[question.channel]}",
+            **_inputs(f"s3://{shared['DataBucketName']}/", spec.data[question.channel]),
         },
         output=(label_audits.OUTPUT_NAME, f"s3://{bucket}/{job.folder}".rstrip("/")),
         role=outputs[label_audits.ROLE_OUTPUT],
@@ -112,11 +135,23 @@ def start(account: Account, spec: PipelineSpec, question: Question, *, archive: 
     return job
 
 
+def _inputs(bucket: str, channel: Channel) -> dict[str, str]:
+    """The channel's prefix; and its manifest, where that lies elsewhere."""
+    manifest = channel.manifest
+    return {
+        (label_audits.MANIFEST_INPUT if manifest and place == manifest.key else label_audits.DATA_INPUT): bucket + place
+        for place in channel.places
+    }
+
+
 def _arguments(spec: PipelineSpec, question: Question) -> Sequence[str]:
     told = ["--channel", question.channel, "--folds", str(question.folds), "--seed", str(question.seed)]
     told += ["--suspects", str(question.suspects)]
     told += ["--picture", question.picture] if question.picture else []
-    return [*told, *held_out.arguments(reading(spec, question.attribute))]
+    if manifest := spec.data[question.channel].manifest:
+        # Where it is among the objects, if it is.
+        told += ["--manifest", manifest.key.removeprefix(manifest.objects or "")]
+    return [*told, *held_out.arguments(reading(spec, question))]
 
 
 def found(account: Account, pipeline: str, id_: str) -> Audit:

@@ -320,6 +320,39 @@ class Job(unittest.TestCase):
                 self.assertEqual(self.run_job(*words).returncode, 1)
                 self.assertIn(message, self.message)
 
+    def test_a_channel_with_a_manifest(self):
+        (self.source / "label_audit.py").write_text(
+            "def probabilities(known, labels, asked, classes):\n"
+            "    return [[float(example.body == classes[0].encode()), float(example.body != classes[0].encode())]"
+            " for example in asked]\n"
+        )
+        names = [f"pictures/{index}.png" for index in range(6)]
+        (self.data / "pictures").mkdir()
+        for index, name in enumerate(names):
+            self.write(str(index % 2), name)
+        lines = [
+            {"source-ref": f"s3://b/train/{name}", "class": int(index in (1, 2, 3, 5))}
+            for index, name in enumerate(names)
+        ]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        elsewhere = self.data.with_name(label_audits.MANIFEST_INPUT)
+        elsewhere.mkdir()
+        for folder, place in ((self.data, "l.manifest"), (elsewhere, "other/l.manifest")):
+            with self.subTest(place):
+                (folder / "l.manifest").write_text(text)
+                done = self.run_job("--label-name=class", "--folds", "2", "--manifest", place)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                found = json.loads((self.ml / "processing" / "output" / label_audits.AUDIT).read_text())
+                self.assertEqual(
+                    (found["format"], [each["place"] for each in found["suspects"]]), ("manifest", ["l.manifest:3"])
+                )
+                (folder / "l.manifest").unlink()
+        (self.data / "l.manifest").write_text(text.replace("pictures/4.png", "pictures/9.png"))
+        self.assertEqual(self.run_job("--label-name=class", "--folds", "2", "--manifest", "l.manifest").returncode, 1)
+        self.assertIn("l.manifest:5 names s3://b/train/pictures/9.png, which isn't among", self.message)
+        self.assertEqual(self.run_job("--manifest", "gone.manifest").returncode, 1)
+        self.assertIn("there is no manifest gone.manifest", self.message)
+
     def test_pictures_need_pillow(self):
         for index in range(8):
             (self.data / "ab"[index % 2]).mkdir(exist_ok=True)

@@ -301,7 +301,59 @@ def test_of_pictures_a_manifest_is_made(world: World, tmp_path: Path) -> None:
         ("s3://the-data/iris/train/virginica/4.png", 2, "virginica"),
     ]
     text = world.call("labels", "iris-tree", "--apply", str(file)).output
-    assert "{manifest: iris/train-corrected-2/labels.manifest, attributes: [source-ref, class]}" in text
+    next_ = "{manifest: iris/train-corrected-2/labels.manifest, attributes: [source-ref, class], objects: iris/train/}"
+    assert f"next: data: {{train: {next_}}} in iris_tree/pipeline.yaml" in text
+    said(world, data={"train": yaml.safe_load(next_), "test": "iris/test/"})
+    assert world.call("labels", "iris-tree").exit_code == 0, "the new channel may be audited in its turn"
+
+
+MANIFEST = "".join(
+    json.dumps({"source-ref": f"s3://{BUCKET}/iris/train/{name}.png", "class": number, "note": "x"}) + "\n"
+    for number, name in enumerate(("a", "b"))
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "inputs", "place"),
+    [
+        ("iris/train/labels.manifest", {"data": "iris/train/"}, "labels.manifest"),
+        ("iris/train/more/l.manifest", {"data": "iris/train/"}, "more/l.manifest"),
+        ("elsewhere/l.manifest", {"data": "iris/train/", "manifest": "elsewhere/l.manifest"}, "elsewhere/l.manifest"),
+    ],
+)
+def test_of_a_channel_with_a_manifest_that_is_audited_and_made_anew(
+    world: World, tmp_path: Path, key: str, inputs: dict[str, str], place: str
+) -> None:
+    channel = {"manifest": key, "attributes": ["source-ref", "class"], "objects": "iris/train/"}
+    said(world, data={"train": channel, "test": "iris/test/"})
+    world.s3.objects[BUCKET, key] = MANIFEST.encode()
+    told(world, "iris-tree")
+    asked = {each["InputName"]: each["S3Input"]["S3Uri"] for each in world.sagemaker.asked["ProcessingInputs"]}
+    assert {name: uri for name, uri in asked.items() if name != files.CODE_INPUT} == {
+        name: f"s3://{BUCKET}/{where}" for name, where in inputs.items()
+    }
+    words = " ".join(world.sagemaker.asked["AppSpecification"]["ContainerArguments"])
+    assert words.endswith(f"--manifest {place} --label-name=class --format manifest")
+    name = key.rpartition("/")[2]
+    audited(
+        world, format="manifest", classes=["0", "1"], reading={"label": "class", "header": None, "format": "manifest"}
+    )
+    found = told(world, "iris-tree", "--apply", str(corrections(tmp_path, (f"{name}:2", "1", "0"))))
+    new = f"{key.rpartition('/')[0]}-corrected-1/{name}"
+    assert found["data"] == {"train": {**channel, "mode": "pipe", "manifest": new}} and found["copied"] == 0
+    lines = [json.loads(line) for line in world.s3.objects[BUCKET, new].splitlines()]
+    assert [(line["class"], line["note"]) for line in lines] == [(0, "x"), (0, "x")]
+    assert world.s3.objects[BUCKET, key] == MANIFEST.encode()
+
+
+def test_a_manifest_s_label_is_the_attribute_that_is_no_object(world: World) -> None:
+    channel = {"manifest": "iris/train/l.manifest", "attributes": ["source-ref", "class", "colour"]}
+    said(world, data={"train": channel, "test": "iris/test/"})
+    world.s3.objects[BUCKET, "iris/train/l.manifest"] = MANIFEST.encode()
+    result = world.call("labels", "iris-tree")
+    assert "data.train has 2 attributes that may be labels (class, colour); name it: --attribute" in result.stderr
+    told(world, "iris-tree", "--attribute", "colour")
+    assert "--label-name=colour" in world.sagemaker.asked["AppSpecification"]["ContainerArguments"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 It runs as a SageMaker processing job in the image that trains. Everything lies under /opt/ml/processing:
 
     input/code/sourcedir.tar.gz     unpacked already: this file is part of it
-    input/data/                     the channel
+    input/data/                     the channel; of one with a manifest, what it points to
+    input/manifest/                 such a manifest, where it lies elsewhere
     output/audit.json               what was found (contract.label_audits)
 
 What goes wrong is one sentence on stderr and in /opt/ml/output/message, which SageMaker returns as ExitMessage.
@@ -26,7 +27,7 @@ if __name__ == "__main__":
 from toolkit import exit_message, heldout, requirements
 from toolkit.container import base_folder
 from toolkit.errors import ToolkitError
-from toolkit.heldout import options
+from toolkit.heldout import options, pictures
 
 # After the toolkit, which sees that it can be imported.
 from contract import files, held_out, label_audits  # isort: skip
@@ -74,8 +75,8 @@ def audited(arguments: argparse.Namespace) -> dict[str, Any]:
             "evaluate.label names several columns, but an audit is of classes: name one with --attribute"
         )
     try:
-        read = heldout.read(folder, how)
-    except heldout.DataError as error:
+        read = _manifest(arguments, how) if arguments.manifest else heldout.read(folder, how)
+    except (heldout.DataError, held_out.HeldOutError) as error:
         raise ToolkitError(
             f"the channel {arguments.channel} can't be read as `evaluate` says of the held-out one: {error}"
         ) from error
@@ -84,10 +85,23 @@ def audited(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "version": label_audits.VERSION,
         "channel": arguments.channel,
-        "format": _format(folder, how),
+        "format": held_out.MANIFEST if arguments.manifest else _format(folder, how),
         "reading": {"label": how.label, "header": how.header, "format": how.format},
         **audit(read.examples, asked, SOURCE),
     }
+
+
+def _manifest(arguments: argparse.Namespace, how: held_out.Reading) -> heldout.HeldOut:
+    """The examples of the channel's manifest, which lies among what it points to, or in an input of its own."""
+    objects, name = arguments.input / label_audits.DATA_INPUT, Path(arguments.manifest).name
+    inside = objects / arguments.manifest
+    path = inside if inside.is_file() else arguments.input / label_audits.MANIFEST_INPUT / name
+    if not path.is_file():
+        raise heldout.DataError(f"there is no manifest {name}")
+    examples = pictures.read_manifest(path, name, objects, how)
+    if not examples:
+        raise heldout.DataError(f"{name} holds no line")
+    return heldout.HeldOut(examples, f"the manifest {name}, the label's attribute is {how.label!r}")
 
 
 def _format(folder: Path, how: held_out.Reading) -> str:
@@ -107,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Audits a channel's labels by cross-validated predictions.")
     options.add_to(parser)
     parser.add_argument("--channel", default="train", help="its name, for the document (default: %(default)s)")
+    parser.add_argument("--manifest", help="of a channel that has one: its place among what it points to")
     parser.add_argument("--folds", type=int, default=label_audits.FOLDS, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=label_audits.SEED, help="of the folds (default: %(default)s)")
     parser.add_argument(
