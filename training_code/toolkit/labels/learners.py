@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     Predict = Callable[[Array, Array, Array], Array]
 
 TREES = 300
+# Examples in a leaf: of a single one a tree repeats the label, be it wrong, to all that are near.
+LEAF = 2
 # Of the inverse of regularisation: texts have more words than examples.
 C = 5.0
 # How far a row of a learner's own may be from 1, by rounding.
@@ -68,7 +70,7 @@ def _built_in(examples: Sequence[Example], count: int) -> Learner:
     def model() -> Any:
         if found.has_text:
             return LogisticRegression(C=C, max_iter=1000)
-        return ExtraTreesClassifier(TREES, random_state=label_audits.SEED, n_jobs=os.cpu_count())
+        return ExtraTreesClassifier(TREES, min_samples_leaf=LEAF, random_state=label_audits.SEED, n_jobs=os.cpu_count())
 
     def predict(known: Array, labels: Array, asked: Array) -> Array:
         import numpy as np
