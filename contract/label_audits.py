@@ -11,8 +11,9 @@ A processing job in the image that trains reads a channel and writes AUDIT, one 
      "estimated_errors": 88.1,      wrong labels in all, by the confident joint
      "pairs": [{"given": "1", "suggested": "8", "count": 3}, …],   of suspects, the most frequent first
      "suspects": [{"place": "digits.csv:12", "given": "1", "suggested": "8",
-                   "given_probability": 0.02, "suggested_probability": 0.91,
-                   "margin": -0.89,                        of the two: the least stands first
+                   "given_probability": 0.02,              the least stands first
+                   "suggested_probability": 0.91,
+                   "margin": -0.89,                        of the two
                    "confident": true,                      whether it is one by the thresholds of both classes
                    "text": "0,0,5,…"                       what it is, cut; and where it is a picture
                    "picture": {"content_type": "image/png", "base64": "…"}}, …]}

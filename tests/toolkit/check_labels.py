@@ -76,8 +76,10 @@ class Confident(unittest.TestCase):
         np.testing.assert_allclose(whole.sum(axis=1), [4, 3], err_msg="each row is calibrated to its label's count")
         self.assertAlmostEqual(confident.estimated_errors(labels, probabilities), 4 / 3 + 1)
 
-    def test_the_least_margin_is_first(self):
+    def test_whose_label_is_least_probable_is_first(self):
         np.testing.assert_array_equal(confident.ranked(self.labels, self.probabilities)[:2], [2, 5])
+        three = np.array([[0.1, 0.5, 0.4], [0.1, 0.8, 0.1], [0.05, 0.5, 0.45]])
+        np.testing.assert_array_equal(confident.ranked(np.array([0, 0, 0]), three), [2, 1, 0])
         margins, others = confident.margins(self.labels, self.probabilities)
         np.testing.assert_allclose(margins[[2, 5]], [-0.8, -0.7])
         np.testing.assert_array_equal(others[[2, 5]], [1, 0])

@@ -85,10 +85,10 @@ def _of_words(texts: Sequence[str], different: Sequence[str]) -> Array:
 
 
 def _of_texts(texts: Sequence[str]) -> Any | None:
-    """Single words and pairs; None where no word is shared."""
+    """Single words; None where none is shared."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    terms = TfidfVectorizer(min_df=LEAST_TEXTS, ngram_range=(1, 2), max_features=MOST_TERMS, sublinear_tf=True)
+    terms = TfidfVectorizer(min_df=LEAST_TEXTS, max_features=MOST_TERMS, sublinear_tf=True)
     try:
         return terms.fit_transform(texts)
     except ValueError:  # scikit-learn's word for an empty vocabulary

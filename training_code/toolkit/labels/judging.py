@@ -140,7 +140,7 @@ def _suspects(
     found: list[dict[str, Any]] = []
     for index in confident.ranked(labels, probabilities):
         if margins[index] >= 0:
-            break
+            continue
         label, other, example = labels[index], others[index], examples[index]
         look = shown.shown(example, asked.picture) if len(found) < asked.suspects else {}
         found.append(

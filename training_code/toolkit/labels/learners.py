@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 TREES = 300
 # Examples in a leaf: of a single one a tree repeats the label, be it wrong, to all that are near.
 LEAF = 2
-# Of the inverse of regularisation: texts have more words than examples.
-C = 5.0
 # How far a row of a learner's own may be from 1, by rounding.
 _TOLERANCE = 1e-3
 FILE = f"{label_audits.MODULE}.py"
@@ -69,7 +67,7 @@ def _built_in(examples: Sequence[Example], count: int) -> Learner:
 
     def model() -> Any:
         if found.has_text:
-            return LogisticRegression(C=C, max_iter=1000)
+            return LogisticRegression(max_iter=1000)
         return ExtraTreesClassifier(TREES, min_samples_leaf=LEAF, random_state=label_audits.SEED, n_jobs=os.cpu_count())
 
     def predict(known: Array, labels: Array, asked: Array) -> Array:
