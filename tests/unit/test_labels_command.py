@@ -410,3 +410,15 @@ def test_a_zipped_file_stays_one(world: World, tmp_path: Path) -> None:
     told(world, "iris-tree", "--apply", str(corrections(tmp_path, ("irises.csv.gz:3", "virginica", "setosa"))))
     made = gzip.decompress(world.s3.objects[BUCKET, "iris/train-corrected-1/irises.csv.gz"]).decode()
     assert made == TRAIN.replace("virginica,4.9", "setosa,4.9")
+
+
+def test_an_image_of_ones_own_holds_nothing_that_audits(world: World) -> None:
+    folder = world.root / "training_code" / "iris_tree"
+    (folder / "Dockerfile").write_text('FROM scratch\nCOPY main /main\nENTRYPOINT ["/main"]\n')
+    (folder / "main").write_text("a program")
+    path = folder / "pipeline.yaml"
+    document = yaml.safe_load(path.read_text())
+    del document["framework"]
+    path.write_text(yaml.safe_dump({**document, "dockerfile": "Dockerfile"}))
+    result = world.call("labels", "iris-tree")
+    assert "labels[0]: is audited by Ratchet's toolkit in the image that trains, and the image is" in result.stderr
