@@ -175,7 +175,7 @@ PROMISES: dict[str, tuple[float | None, str]] = {
             ("base", "the precision of as many that are drawn by chance"),
             ("agreement", "labels that the audit's models predict, who haven't seen the example"),
             ("estimated", "wrong labels that the audit estimates, over those that were made wrong"),
-            ("seconds", "of an audit, on one core"),
+            ("seconds", "of the processor that an audit takes"),
         )
     },
     "dawid_skene": (None, "items of five annotators, one of them bad, that are labelled right; above `majority`"),
