@@ -172,5 +172,5 @@ def values(at: Surroundings) -> dict[str, str]:
     waits = (QUEUE_URL,) if at.has_endpoint or at.spec.approval.manual else ()
     judging = (JUDGING_IMAGE_URI,) if at.evaluation_image != at.image else ()
     chained = (chain_image(number) for number, own in enumerate(at.chain_images) if own)
-    streamed = (DATA_BUCKET,) if at.spec.streams_objects_as_files else ()
+    streamed = (DATA_BUCKET,) if at.spec.streams_files else ()
     return {later.name: later.of(at) for later in (*LATER, *waits, *judging, *chained, *streamed)}

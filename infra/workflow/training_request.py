@@ -12,7 +12,8 @@ from infra.workflow.judging import Judging
 from infra.workflow.requests import Document, code_uri, in_vpc, manifest, run_uri, s3_channel, tags
 from infra.workflow.surroundings import DATA_BUCKET, IMAGE_URI, KEY_ARN, Surroundings
 from infra.workflow.way import Way
-from ratchet.spec.manifest import FAST_FILE, Manifest
+from ratchet.spec.data import Channel
+from ratchet.spec.manifest import FAST_FILE, MODES
 from ratchet.spec.manifest_channels import manifest_channels
 from ratchet.spec.train import Train
 from ratchet.spec.train_hosts import launched_by
@@ -95,20 +96,22 @@ def _channels(at: Surroundings) -> list[Document]:
     return [channel for name in at.spec.training_channels for channel in _channel(at, name)]
 
 
-def _with_manifest(name: str, found: Manifest) -> list[Document]:
-    """A channel as Plan has written it down; FastFile mode takes only what lies under a prefix, all of it."""
-    if found.mode == FAST_FILE:
-        objects, data_type = f"s3://{DATA_BUCKET}/{found.objects}", "S3Prefix"
-    else:
-        objects, data_type = manifest(name), "ManifestFile"
-    uri = manifest(name if found.is_piped else manifest_channel(name))
-    return manifest_channels(name, found, uri=uri, objects=objects, data_type=data_type)
-
-
 def _channel(at: Surroundings, name: str) -> list[Document]:
     """A channel of data; two, where a manifest and what it points to come as files."""
-    channel = at.spec.data[name]
+    channel, mode = at.spec.data[name], at.spec.input_mode
     if channel.manifest:
-        return _with_manifest(name, channel.manifest)
-    mode, distribution = at.spec.input_mode, channel.distribution
-    return [s3_channel(name, manifest(name), input_mode=mode, data_type="ManifestFile", distribution=distribution)]
+        uri = manifest(name if channel.manifest.is_piped else manifest_channel(name))
+        objects, data_type = _objects(name, channel, channel.manifest.input_mode)
+        return manifest_channels(name, channel.manifest, uri=uri, objects=objects, data_type=data_type)
+    uri, data_type = _objects(name, channel, mode)
+    return [s3_channel(name, uri, input_mode=mode, data_type=data_type, distribution=channel.distribution)]
+
+
+def _objects(name: str, channel: Channel, mode: str) -> tuple[str, str]:
+    """What holds a channel's objects, and its S3DataType: exactly those that the run's fingerprint is made of; but
+    "channels that use FastFile mode must use a S3DataType of S3Prefix" (developer guide, "How Amazon SageMaker AI
+    Provides Training Information").
+    """
+    if mode == MODES[FAST_FILE]:
+        return f"s3://{DATA_BUCKET}/{channel}", "S3Prefix"
+    return manifest(name), "ManifestFile"

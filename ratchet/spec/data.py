@@ -86,7 +86,7 @@ def _channel(value: object) -> Channel:
         return Channel(manifest.objects or manifest.key, manifest=manifest)
     unknown = [str(key) for key in value if key not in ("prefix", "distribution")]
     if unknown:
-        raise ValueError(f"has the unknown key {unknown[0]}{nearest(unknown[0], ['prefix', 'distribution'])}")
+        raise ValueError(f"has the unknown key {unknown[0]}{nearest(unknown[0], _KEYS)}")
     if not isinstance(value.get("prefix"), str):
         raise ValueError(f"has no prefix; write {_EXAMPLE}")
     distribution = value.get("distribution", REPLICATED)
@@ -95,6 +95,7 @@ def _channel(value: object) -> Channel:
     return Channel(_prefix(value["prefix"]), distribution)
 
 
+_KEYS = ("prefix", "distribution", "manifest")
 _EXAMPLE = f"{{prefix: digits/train/, distribution: {SHARDED}}}"
 _PLACE: dict[str, Any] = {"type": "string", "examples": ["digits/train/"]}
 _FIELDS = {"prefix": _PLACE, "distribution": {"enum": list(DISTRIBUTIONS), "default": REPLICATED}}

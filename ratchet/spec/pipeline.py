@@ -23,7 +23,7 @@ from ratchet.spec.gate_parts import check_outputs, check_parts
 from ratchet.spec.image import Dockerfile, Framework, Image, check_one_image, is_of_a_framework
 from ratchet.spec.labels import Audited, check_audited
 from ratchet.spec.managed_rules import check_managed
-from ratchet.spec.manifest import FAST_FILE, Manifest
+from ratchet.spec.manifest import FAST_FILE, MODES, Manifest
 from ratchet.spec.metric_names import labels_needed_are_numbers
 from ratchet.spec.model import Example, Model
 from ratchet.spec.name import Name
@@ -116,9 +116,11 @@ class PipelineSpec(Model):
         return {name: channel.manifest for name, channel in self.data.items() if channel.manifest}
 
     @property
-    def streams_objects_as_files(self) -> bool:
-        """Whether objects that a manifest points to come in FastFile mode, which takes a prefix of the data bucket."""
-        return any(manifest.mode == FAST_FILE and manifest.objects for manifest in self.manifests.values())
+    def streams_files(self) -> bool:
+        """Whether a training channel comes in FastFile mode, which takes a prefix of the data bucket."""
+        channels = self.training_channels.values()
+        modes = [channel.manifest.input_mode if channel.manifest else self.input_mode for channel in channels]
+        return MODES[FAST_FILE] in modes
 
     @property
     def is_own_container(self) -> bool:

@@ -168,15 +168,20 @@ def ending(own: OwnImages) -> str:
 
 
 def test_each_host_of_a_job_has_the_image_for_itself(own: OwnImages) -> None:
-    """Each writes to the same path, and finds the others by their names."""
+    """Each writes to the same path, finds the others by their names, and reads its share from a pipe of its own."""
     script = (
+        "echo SHARE $CURRENT_HOST $(cat /opt/ml/input/data/shared_0); "
         "touch /mine; echo HOST $(uname -n) $(cat /etc/hostname) $CURRENT_HOST $(ls /mine); "
         "cat /etc/hosts | tr '\\t' ' '; test $CURRENT_HOST = algo-1 || test ! -e /first; touch /first"
     )
     image = own.push("hosts", {"opt/x": ""}, Entrypoint=["/bin/sh", "-c", script])
     resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 5}
-    job, lines = own.train(image, ResourceConfig=resources)
+    shared = own.jobs.channel("shared", f"s3://{own.jobs.bucket}/train/", InputMode="Pipe")
+    shared["DataSource"]["S3DataSource"]["S3DataDistributionType"] = "ShardedByS3Key"
+    job, lines = own.train(image, ResourceConfig=resources, InputDataConfig=[shared])
     assert job["TrainingJobStatus"] == "Completed", (job.get("FailureReason"), lines)
+    shares = sorted(text for text in lines if text.startswith("SHARE "))
+    assert shares == ["SHARE algo-1 0,1 2,1", "SHARE algo-2 1,1"]
     told = sorted(text for text in lines if text.startswith("HOST "))
     assert told == ["HOST algo-1 algo-1 algo-1 /mine", "HOST algo-2 algo-2 algo-2 /mine"]
     assert len({text for text in lines if text.endswith((" algo-1", " algo-2")) and text.startswith("127.")}) == 2

@@ -129,12 +129,15 @@ def test_ten_thousand_records_come_in_order_in_each_epoch(jobs: Jobs) -> None:
 
 
 STOPS_HALF_WAY = """
+import os, time
 from toolkit import manifests
 for epoch in range(2):
     for record in manifests.records("train", ["number"]):
         if record["number"] == 1000:
             print("epoch", epoch, flush=True)
             break
+while not os.path.exists("/opt/ml/input/data/train_2"):
+    time.sleep(0.01)  # "your code may need to retry until the pipe is created"
 held = open("/opt/ml/input/data/train_2", "rb", buffering=0)
 held.read(1)
 """
@@ -149,7 +152,7 @@ def test_a_job_may_stop_reading_half_way(aws: Aws, jobs: Jobs) -> None:
         "epoch 0",
         "epoch 1",
     ]
-    open_files = [str(path.readlink()) for path in Path(f"/proc/{aws.pid}/fd").iterdir() if path.is_symlink()]
+    open_files = [str(path.readlink()) for path in Path(f"/proc/{aws.server.pid}/fd").iterdir() if path.is_symlink()]
     assert [path for path in open_files if job["TrainingJobName"] in path] == []
 
 

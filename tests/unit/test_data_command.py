@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from commands_world import BUCKET, World, world_in
 
 from ratchet import errors
@@ -136,6 +137,31 @@ def test_a_whole_channel_goes_only_after_a_question(world: World) -> None:
     assert world.call("data", "iris-tree", "rm", "test", "--yes").exit_code == 0
     assert world.keys() == []
     assert "nothing was there to remove" in world.call("data", "iris-tree", "rm", "test").stdout
+
+
+def test_a_channel_with_a_manifest_has_it_and_what_it_points_to(world: World) -> None:
+    path = world.root / "training_code" / "iris_tree" / "pipeline.yaml"
+    spec = yaml.safe_load(path.read_text())
+    manifest = {"manifest": "labels/iris.manifest", "attributes": ["source-ref", "class"], "objects": TRAIN}
+    path.write_text(yaml.safe_dump({**spec, "data": {**spec["data"], "train": manifest}}))
+    (world.root / "iris.manifest").write_text("{}\n")
+    filled(world, "labels/iris.manifest.old", f"{TRAIN}0.csv")
+    told = world.call("data", "iris-tree", "put", "jan.csv", "train").stdout
+    assert "once there is data in test and train, too" in told, "the manifest isn't there yet"
+    told = world.call("data", "iris-tree", "put", "iris.manifest", "train")
+    assert f"put             s3://{BUCKET}/labels/iris.manifest" in told.stdout
+    assert "once there is data in test, too" in told.stdout
+    document = json.loads(world.call("data", "iris-tree", "--json").stdout)
+    objects = {channel["channel"]: channel["objects"] for channel in document["channels"]}
+    assert [each["key"] for each in objects["train"]] == [f"{TRAIN}0.csv", f"{TRAIN}jan.csv", "labels/iris.manifest"]
+    alone = {"manifest": "labels/iris.manifest", "attributes": ["class"]}
+    path.write_text(yaml.safe_dump({**spec, "data": {**spec["data"], "train": alone}}))
+    told = world.call("data", "iris-tree", "put", "feb.csv", "train")
+    assert told.exit_code == 1
+    assert (
+        "channel train holds its manifest alone, labels/iris.manifest, which points to no objects; feb.csv has"
+        in told.stderr
+    )
 
 
 def test_a_pipeline_without_a_folder_has_no_channels_to_show(world: World) -> None:

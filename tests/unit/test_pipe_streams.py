@@ -17,7 +17,6 @@ from localaws.sagemaker.containers.channels import ManifestError, Source
 from localaws.sagemaker.containers.objects import Objects, S3Object, TransferError
 from localaws.sagemaker.containers.streams import Stream
 
-PIPE_MODE = "SageMaker DG, Augmented Manifest File Format for Pipe Mode Training"
 URI = "s3://b/train.manifest"
 
 
@@ -55,7 +54,7 @@ def toolkit_reads(content: bytes, monkeypatch: pytest.MonkeyPatch) -> list[bytes
     "Training jobs",
     "A line's attributes are streamed in the order of AttributeNames, each a RecordIO record: an object's content for "
     "a name that ends in -ref, else the value; what isn't listed is left out.",
-    f"{PIPE_MODE}; Augmented Manifest Files for Training Jobs",
+    "SageMaker DG, Augmented Manifest File Format for Pipe Mode Training",
 )
 def test_a_line_is_streamed_attribute_after_attribute(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [

@@ -94,7 +94,15 @@ def test_without_metrics_there_is_no_list_of_them(tmp_path: Path) -> None:
     request = only(run(spec, World()), "createTrainingJob")
     algorithm = {"TrainingImage": IMAGE.uri, "TrainingInputMode": "FastFile", **passing_signals_on()}
     assert request["AlgorithmSpecification"] == algorithm
-    assert {entry["InputMode"] for entry in request["InputDataConfig"]} == {"FastFile"}
+
+
+def test_fast_files_come_by_their_prefix(tmp_path: Path) -> None:
+    """ "Channels that use FastFile mode must use a S3DataType of S3Prefix" (developer guide)."""
+    request = only(run(make_spec(tmp_path, input_mode="FastFile"), World()), "createTrainingJob")
+    sources = {each["ChannelName"]: each["DataSource"]["S3DataSource"] for each in request["InputDataConfig"]}
+    assert {each["InputMode"] for each in request["InputDataConfig"]} == {"FastFile"}
+    assert {each["S3DataType"] for each in sources.values()} == {"S3Prefix"}
+    assert sources["train"]["S3Uri"] == "s3://data/digits/train/"
 
 
 def test_an_instance_that_stays_for_the_next_job(tmp_path: Path) -> None:

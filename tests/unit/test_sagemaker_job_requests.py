@@ -79,14 +79,19 @@ def augmented(mode: str = "Pipe", **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.fidelity(
     "Training jobs",
-    "AugmentedManifestFile goes with Pipe mode alone, and with AttributeNames; RecordIO wraps what is piped alone.",
-    "SageMaker API, S3DataSource and Channel",
+    "AugmentedManifestFile goes with Pipe mode alone, and with AttributeNames; RecordIO wraps what is piped alone; "
+    "FastFile takes an S3Prefix alone.",
+    "SageMaker API, S3DataSource and Channel; SageMaker DG, How Amazon SageMaker AI Provides Training Information",
 )
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (augmented("File"), "train: S3DataType AugmentedManifestFile can only be used if the channel's input mode"),
         (augmented("FastFile"), "input mode is Pipe, not FastFile"),
+        (
+            channel(InputMode="FastFile", DataSource={"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": "s3://b/m"}}),
+            "train: a channel in FastFile mode must use a S3DataType of S3Prefix, not ManifestFile",
+        ),
         (augmented(AttributeNames=[]), "AttributeNames must be specified for S3DataType AugmentedManifestFile"),
         (augmented(S3DataType="S3Prefix"), "AttributeNames must be specified for S3DataType AugmentedManifestFile"),
         (channel(RecordWrapperType="RecordIO"), "RecordWrapperType is used only in Pipe input mode; in File mode"),

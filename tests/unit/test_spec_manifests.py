@@ -104,6 +104,7 @@ def test_what_a_manifest_says_makes_another_model(tmp_path: Path) -> None:
             {"train": {**TRAIN, "distribution": "sharded"}},
             "data.train: has a manifest and a distribution; each host gets",
         ),
+        ({"train": {"manifets": KEY}}, "data.train: has the unknown key manifets; did you mean manifest?"),
         ({"train": {**TRAIN, "atributes": []}}, "data.train: has the unknown key atributes; did you mean attributes?"),
         ({"train": {**TRAIN, "objects": "pictures"}}, "data.train: has objects, which is 'pictures'; end it with /"),
         (
@@ -141,6 +142,19 @@ def test_what_could_not_work_is_refused(tmp_path: Path, data: dict[str, Any], sa
 def test_two_training_channels_may_share_what_they_point_to(tmp_path: Path) -> None:
     both = {"train": TRAIN, "validation": {**TRAIN, "manifest": "digits/train/validation.manifest"}, "test": TEST}
     assert list(make_spec(tmp_path, data=both).manifests) == ["train", "validation"]
+
+
+def test_two_processes_cannot_read_one_pipe(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import torch.distributed")
+    joined: dict[str, Any] = {
+        "framework": {"name": "pytorch", "version": "2.6.0"},
+        "train": {"instance": "ml.m5.large", "instance_count": 2, "distribution": "torchrun"},
+    }
+    said = r"data.train.mode: is pipe, but train.distribution is torchrun, which starts a process on each GPU"
+    with pytest.raises(SpecError, match=said):
+        make_spec(tmp_path, data={"train": TRAIN, "test": TEST}, **joined)
+    files = {"train": {**TRAIN, "mode": "file"}, "test": TEST}
+    assert make_spec(tmp_path, data=files, **joined).manifests["train"].mode == "file"
 
 
 def test_batches_lie_elsewhere(tmp_path: Path) -> None:

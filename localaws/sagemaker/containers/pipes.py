@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from localaws.sagemaker.containers.beneath import open_beneath
-from localaws.sagemaker.containers.objects import TransferError
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITING = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -109,7 +108,9 @@ class Pipes:
                 self._write(pipe, piece)
         except BrokenPipeError:
             pass
-        except TransferError as error:
+        except _ClosedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the epoch must not look complete
             self._failed(str(error))
             self._wait(None)
 

@@ -169,7 +169,7 @@ class TrainingRun:
 
     def _conclude(self, outcome: Outcome) -> Ending:
         job, metrics = self._job, self._metrics.final()
-        if job.signals.failure is not None:
+        if job.signals.failure is not None and outcome.cause != STOP:
             return job_documents.failed(job.signals.failure, **metrics)
         if outcome.cause == SCRIPT and outcome.exit_code != 0:
             host = job.hosts[outcome.host]

@@ -10,7 +10,7 @@ from localaws.sagemaker.containers.channels import Source
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
 
-PIPE = "Pipe"  # TrainingInputMode
+PIPE, FILE, FAST_FILE = "Pipe", "File", "FastFile"  # TrainingInputMode
 
 
 def check(request: Document) -> None:
@@ -35,25 +35,35 @@ def sources(request: Document, data_dir: Path) -> list[Source]:
 
 
 def input_data_config(request: Document) -> Document:
-    """input/config/inputdataconfig.json (developer guide, "How SageMaker AI provides training information")."""
+    """input/config/inputdataconfig.json (developer guide, "How SageMaker AI provides training information"), where
+    FastFile is called File."""
     config: Document = {}
     for channel in _channels(request):
+        mode = _mode(request, channel)
         s3 = channel["DataSource"]["S3DataSource"]
         config[channel["ChannelName"]] = {
             **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
-            "TrainingInputMode": _mode(request, channel),
+            "TrainingInputMode": FILE if mode == FAST_FILE else mode,
             "S3DistributionType": s3.get("S3DataDistributionType", "FullyReplicated"),
             "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         }
     return config
 
 
+def modes(request: Document) -> set[str]:
+    """The input modes of the channels."""
+    return {_mode(request, channel) for channel in _channels(request)}
+
+
 def _wrong_in_mode(channel: Document, mode: str) -> str | None:
-    """What doesn't go with a channel's input mode, by the API reference's Channel and S3DataSource; words of ours."""
+    """What doesn't go with a channel's input mode; words of ours. API reference, Channel and S3DataSource; developer
+    guide, "How SageMaker AI provides training information"."""
     s3 = channel["DataSource"]["S3DataSource"]
     is_augmented, has_names = s3["S3DataType"] == streams.AUGMENTED, bool(s3.get("AttributeNames"))
     if is_augmented and mode != PIPE:
         return f"S3DataType {streams.AUGMENTED} can only be used if the channel's input mode is {PIPE}, not {mode}."
+    if mode == FAST_FILE and s3["S3DataType"] != "S3Prefix":
+        return f"a channel in {FAST_FILE} mode must use a S3DataType of S3Prefix, not {s3['S3DataType']}."
     if is_augmented != has_names:
         return f"AttributeNames must be specified for S3DataType {streams.AUGMENTED}, and for no other."
     if channel.get("RecordWrapperType", "None") != "None" and mode != PIPE:

@@ -119,8 +119,7 @@ def remarks(request: Document) -> list[str]:
         "ResourceConfig.VolumeKmsKeyId": "VolumeKmsKeyId has no effect here: the disk is this machine's.",
     }
     said = [note for path, note in notes.items() if _get(request, path)]
-    modes = {config["TrainingInputMode"] for config in training_channels.input_data_config(request).values()}
-    if "FastFile" in modes:
+    if training_channels.FAST_FILE in training_channels.modes(request):
         said.append("FastFile channels are complete before the job starts here, not streamed.")
     if profiler_request.is_on(request):
         said.append(profiler_request.NOTHING_MEASURED)
