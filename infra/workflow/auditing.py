@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contract import files, label_audits, names
 from infra.grants import Grant, list_prefixes, write_objects
-from infra.workflow.job_role import AUDITING, PROCESSING_LOGS, JobRole, read_channels, run_container
+from infra.workflow.job_role import AUDITING, PROCESSING_LOGS, JobRole, read_data, run_container
 from infra.workflow.surroundings import Surroundings
 
 _JOBS_ARE_NAMED_LATER = "An audit's folder is named when it is asked for; the prefix is this pipeline's own."
@@ -17,12 +17,11 @@ _JOBS_ARE_NAMED_LATER = "An audit's folder is named when it is asked for; the pr
 
 def auditing(at: Surroundings) -> JobRole:
     """The role of such jobs."""
-    channels = dict.fromkeys(place for channel in at.spec.labels for place in at.spec.data[channel].places)
     return JobRole(
         name=AUDITING,
         purpose=f"Audits of the labels of {at.pipeline}'s {' and '.join(at.spec.labels)}",
         grants=[
-            *read_channels(at, list(channels)),
+            *read_data(at, [at.spec.data[channel] for channel in at.spec.labels]),
             *_audits(at),
             *run_container(at, at.image, PROCESSING_LOGS),
         ],
