@@ -163,6 +163,24 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "bert_qa/refused": (None, "the share of questions about another article to which it says so"),
     "bert_qa/attention_change": (None, "how much of a sentence's attention has moved at the end, from 0 to 1"),
     "bert_qa/attention_step_change": (None, "in the half of the training in which it moves less; above 0"),
+    **{
+        f"labels/{name}_{key}": (None, f"{meaning}: {what}")
+        for name, what in (("digits", "scikit-learn's digits"), ("tickets", "3,000 tickets"))
+        for key, meaning in (
+            (
+                "precision",
+                "of an audit's first n suspects, those that were made wrong, n in all, the mean of the seeds",
+            ),
+            ("recall", "of the labels that were made wrong, those among the first n suspects"),
+            ("base", "the precision of as many that are drawn by chance"),
+            ("agreement", "labels that the audit's models predict, who haven't seen the example"),
+            ("estimated", "wrong labels that the audit estimates, over those that were made wrong"),
+            ("seconds", "of the processor that an audit takes"),
+        )
+    },
+    "dawid_skene": (None, "items of five annotators, one of them bad, that are labelled right; above `majority`"),
+    "majority": (None, "the same by the label that most have given"),
+    "labels/seeds": (None, "of the wrong labels and of the annotators"),
     "random_f1": (None, "the best of 50 trials, macro F1 on one fixed split: Random"),
     "bayesian_f1": (None, "Bayesian; at least 0.964"),
     "early_stopping_f1": (None, "Bayesian with early stopping"),

@@ -14,7 +14,8 @@
     record.json                                     the run's record
 
 Training jobs outside of a run have folders of the same kind below `tries/`: nothing that was tried is ever deployed.
-There, in `tries/<pipeline>/views/`, lies what views have drawn of finished trainings, too.
+There, in `tries/<pipeline>/views/`, lies what views have drawn of finished trainings, too, and in
+`tries/<pipeline>/labels/` what audits of labels have found.
 Beside the runs lies the code of all deployments, `code/<pipeline>/<hash of its content>/sourcedir.tar.gz`: what a run
 was trained from stays as long as what it has left.
 

@@ -29,7 +29,9 @@ TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP = "train", "evaluate", "answer"
 CHALLENGER_STEP, CHAMPION_STEP = "newcomer", "champion"
 # Outside of runs: a view of what a run's training has saved.
 VIEW_STEP = "view"
-STEPS = (TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP, CHALLENGER_STEP, CHAMPION_STEP, VIEW_STEP)
+# And an audit of a channel's labels.
+LABELS_STEP = "labels"
+STEPS = (TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP, CHALLENGER_STEP, CHAMPION_STEP, VIEW_STEP, LABELS_STEP)
 # The step whose job is a tuning job, with a name of another kind.
 TUNE_STEP = "tune"
 

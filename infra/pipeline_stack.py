@@ -8,6 +8,7 @@ from typing import Any
 from aws_cdk import Annotations, CfnOutput, Stack
 from constructs import Construct
 
+from contract import label_audits
 from contract.approvals import MANUAL, OUTPUT
 from contract.views import ROLE_OUTPUT
 from infra import framework_support, own_images
@@ -26,6 +27,7 @@ from infra.grants import SAGEMAKER, call_functions, pass_roles
 from infra.images import chain_images, images, repository_arn, rules_image
 from infra.over_http import judging_image
 from infra.shared_stack import imported
+from infra.workflow.auditing import auditing
 from infra.workflow.folder import write_tags
 from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import Image, Surroundings, values
@@ -74,6 +76,7 @@ class PipelineStack(Stack):
         )
         Triggers(self, "Triggers", at=at, queue=queue.queue, function=starts, machine=machine, last=lifecycle.resource)
         _viewing(self, at)
+        _auditing(self, at)
         PipelineAlarms(self, "Alarms", at=at, machine=machine, dead_letters=queue.dead_letters)
         _outputs(self, at, machine, starts)
 
@@ -166,6 +169,15 @@ def _viewing(stack: Stack, at: Surroundings) -> None:
     role = viewing(at)
     arn = JobRoles(stack, "Views", [role]).arns[role.arn_name]
     CfnOutput(stack, ROLE_OUTPUT, value=arn, description="Of the jobs that draw views afterwards: ratchet view")
+
+
+def _auditing(stack: Stack, at: Surroundings) -> None:
+    """Who audits labels, where pipeline.yaml names channels for it. No run does, so the machine can't pass it."""
+    if not at.spec.labels:
+        return
+    role = auditing(at)
+    arn = JobRoles(stack, "Labels", [role]).arns[role.arn_name]
+    CfnOutput(stack, label_audits.ROLE_OUTPUT, value=arn, description="Of the jobs that audit labels: ratchet labels")
 
 
 def _launcher(

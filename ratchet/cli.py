@@ -28,6 +28,7 @@ _COMMANDS = {
     "runs": ("show_runs", "List the last runs."),
     "status": ("show_runs", "Say what serves, what runs and what waits."),
     "data": ("data", "List, put and remove a pipeline's data."),
+    "labels": ("labels", "Audit a channel's labels, correct them, or make one of several annotators'."),
     "delete": ("delete", "Take a pipeline down: its stack, its endpoint, its models."),
     "logs": ("logs", "Print the logs of a run's jobs and functions."),
     "watch": ("watch", "Follow a run's views: their newest pictures, as files and on a page."),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ratchet.account import Account
     from ratchet.project import Project
+    from ratchet.spec import PipelineSpec
     from ratchet.spec.environments import Environment
 
 
@@ -106,6 +107,22 @@ class Context:
             return name
         hint = nearest(name, known) if known else "; make one with `ratchet new`"
         raise errors.UserError(f"there is no pipeline {given!r}, neither here nor deployed{hint}")
+
+    def spec(self, name: str) -> PipelineSpec:
+        """What the pipeline's folder says of it.
+
+        Raises:
+            UserError: it has none in this checkout.
+            SpecError: its pipeline.yaml can't be used.
+        """
+        from contract import files
+        from ratchet.spec import load
+
+        folder = self.project.pipelines.get(name)
+        if folder is None:
+            see = self.account.command(f"status {name}")
+            raise errors.UserError(f"{name} has no folder in this checkout, so nothing says its channels; see `{see}`")
+        return load(folder / files.SPEC_FILE)
 
 
 def command(name: str, **settings: Any) -> Callable[[Callable[..., Answer]], click.Command]:

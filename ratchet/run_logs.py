@@ -26,6 +26,7 @@ JOB_GROUPS = {
     names.TRAIN_STEP: "/aws/sagemaker/TrainingJobs",
     names.EVALUATE_STEP: "/aws/sagemaker/ProcessingJobs",
     names.VIEW_STEP: "/aws/sagemaker/ProcessingJobs",
+    names.LABELS_STEP: "/aws/sagemaker/ProcessingJobs",
     names.ANSWER_STEP: "/aws/sagemaker/TransformJobs",
     ASK_CHALLENGER.lower(): "/aws/sagemaker/TransformJobs",
     ASK_CHAMPION.lower(): "/aws/sagemaker/TransformJobs",

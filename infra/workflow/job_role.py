@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from infra.grants import NO_RESOURCE, Grant, read_objects, use_key
+from infra.grants import NO_RESOURCE, Grant, list_prefixes, read_objects, use_key
 from infra.workflow.surroundings import Image, Surroundings, placeholder
+from ratchet.spec.data import Channel
 from ratchet.spec.environments import Vpc
 
 TRAINING, PROCESSING, HOSTING = "Training", "Processing", "Hosting"
@@ -14,6 +15,8 @@ TRAINING, PROCESSING, HOSTING = "Training", "Processing", "Hosting"
 ANSWERING = "Answering"
 # Of views of what trainings have saved, which a person asks for.
 VIEWING = "Viewing"
+# Of audits of a channel's labels, which a person asks for, too.
+AUDITING = "Auditing"
 TRAINING_LOGS, PROCESSING_LOGS = "/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs"
 
 _OBJECTS_ARE_NAMED_LATER = "What lies under a channel's prefix is the data's own names."
@@ -24,7 +27,7 @@ _STREAMS_ARE_NAMED_LATER = (
 
 @dataclass(frozen=True, kw_only=True)
 class JobRole:
-    """A role by what it is for: Training, Processing, Hosting, Answering or Viewing.
+    """A role by what it is for: Training, Processing, Hosting, Answering, Viewing or Auditing.
 
     of_a_run: its grants are about the run that its tag names, which the machine writes (see `workflow.folder`).
     """
@@ -57,6 +60,18 @@ def arn_name(role: str) -> str:
 def read_channels(at: Surroundings, prefixes: Sequence[str]) -> list[Grant]:
     """Reading data channels, by their prefixes, and nothing beside them."""
     return read_objects(at.shared.data_bucket_arn, prefixes, _OBJECTS_ARE_NAMED_LATER)
+
+
+def read_data(at: Surroundings, channels: Iterable[Channel]) -> list[Grant]:
+    """Reading channels by their prefixes, and manifests that lie elsewhere, each by its key."""
+    places = dict.fromkeys(place for channel in channels for place in channel.places)
+    prefixes, keys = [place for place in places if place.endswith("/")], [key for key in places if key[-1] != "/"]
+    bucket = at.shared.data_bucket_arn
+    manifests = Grant(actions=["s3:GetObject"], resources=[f"{bucket}/{key}" for key in keys])
+    return [
+        *(read_channels(at, prefixes) if prefixes else []),
+        *([manifests, list_prefixes(bucket, keys)] if keys else []),
+    ]
 
 
 def read_code(at: Surroundings) -> list[Grant]:

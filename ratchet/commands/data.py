@@ -38,23 +38,12 @@ def data(context: Context, pipeline: str, action: str | None, names: tuple[str, 
 
     The bucket keeps old versions: what is replaced or removed can be brought back with S3's own tools.
     """
-    spec = _spec(context, context.pipeline(pipeline))
+    spec = context.spec(context.pipeline(pipeline))
     if action == PUT:
         return _put(context, spec, names)
     if action == REMOVE:
         return _remove(context, spec, names, yes=yes)
     return _list(context, spec)
-
-
-def _spec(context: Context, name: str) -> PipelineSpec:
-    from ratchet.errors import UserError
-    from ratchet.spec import load
-
-    folder = context.project.pipelines.get(name)
-    if folder is None:
-        see = context.account.command(f"status {name}")
-        raise UserError(f"{name} has no folder in this checkout, so nothing says its channels; see `{see}`")
-    return load(folder / files.SPEC_FILE)
 
 
 def _bucket(context: Context) -> str:

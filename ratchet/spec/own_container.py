@@ -45,6 +45,8 @@ def _refused(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
         yield "rules.0", "is judged by Ratchet's toolkit beside your training"
     if spec.views:
         yield "views.0", "is drawn by Ratchet's toolkit beside your training"
+    if spec.labels:
+        yield "labels.0", "is audited by Ratchet's toolkit in the image that trains"
     if spec.rules_then == "evaluate":
         yield "rules_then", "is what becomes of a training that a rule has stopped"
     if spec.serving.threshold is not None:

@@ -21,6 +21,7 @@ from ratchet.spec.evaluate import Evaluate
 from ratchet.spec.gate import Gate
 from ratchet.spec.gate_parts import check_outputs, check_parts
 from ratchet.spec.image import Dockerfile, Framework, Image, check_one_image, is_of_a_framework
+from ratchet.spec.labels import Audited, check_audited
 from ratchet.spec.managed_rules import check_managed
 from ratchet.spec.manifest import FAST_FILE, MODES, Manifest
 from ratchet.spec.metric_names import labels_needed_are_numbers
@@ -51,6 +52,7 @@ class PipelineSpec(Model):
         Field(description="Channel → prefix in the data bucket; `test` is the held-out set, all others train"),
         Example("data: {train: digits/train/, test: digits/test/}"),
     ]
+    labels: Annotated[Audited, Field(description="The channels whose labels `ratchet labels` may audit")] = ()
     input_mode: Literal["File", "FastFile"] = "File"
     triggers: Triggers = Triggers()
     train: Annotated[Train, Example("train: {instance: ml.m5.large}")]
@@ -82,6 +84,7 @@ class PipelineSpec(Model):
     def _possible(self) -> PipelineSpec:
         check_one_image(self.framework, self.image, self.dockerfile)
         check_channels(self.data)
+        check_audited(self.labels, self.data)
         check_apart(self.data, self.deploy.prefixes)
         name = self.framework.name if self.framework else None
         check_hosts(name, self.train.instance_count, self.train.distribution, self.data)

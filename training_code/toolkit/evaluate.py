@@ -57,6 +57,7 @@ from toolkit import answered, archives, confinement, exit_message, heldout, pred
 from toolkit.confinement import Confinement
 from toolkit.container import base_folder
 from toolkit.errors import NoAnswersError, ToolkitError
+from toolkit.heldout import options
 
 # After the toolkit, which sees that it can be imported.
 from contract import evaluations, files, held_out  # isort: skip
@@ -81,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if (wanted := SOURCE / files.REQUIREMENTS).is_file() and not PACKAGES.is_dir():
             requirements.install(wanted, PACKAGES)
-            _begin_anew(argv)
+            requirements.begin_anew(Path(__file__), argv)
         evaluation = evaluate(arguments)
     except ToolkitError as error:
         exit_message.tell(str(error), ML)
@@ -94,14 +95,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     (arguments.output / files.EVALUATION_FILE).write_text(json.dumps(evaluation, indent=2, allow_nan=False) + "\n")
     print(_summary(evaluation), flush=True)
     return 0
-
-
-def _begin_anew(argv: Sequence[str] | None) -> None:
-    """Starts this program again, with what has been installed: a Python that runs may have imported other versions."""
-    PACKAGES.mkdir(exist_ok=True)
-    sys.stdout.flush()
-    given = sys.argv[1:] if argv is None else argv
-    os.execv(sys.executable, [sys.executable, str(Path(__file__).resolve()), *given])  # noqa: S606 - itself
 
 
 def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -284,14 +277,7 @@ def _told(examples: list[heldout.Example], found: str) -> list[heldout.Example]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Compares the challenger with the champion on held-out examples.")
     parser.add_argument("--metric", required=True, help="a scikit-learn scorer's name, or <module>.<function>")
-    parser.add_argument("--label", type=int, default=0, help="column of the held-out files with the label (default: 0)")
-    parser.add_argument("--label-name", help="the label's column, key or array by its name, instead of --label")
-    parser.add_argument("--labels", help="several of these, as a JSON list, where a model answers several numbers")
-    parser.add_argument("--any-label", action="store_true", help="a label may be a list or an object")
-    parser.add_argument("--header", choices=["true", "false"], help="of CSV (default: true with --label-name)")
-    parser.add_argument("--format", choices=held_out.FORMATS, help="of the files (default: as their endings tell)")
-    parser.add_argument("--segment", type=int, help="column whose values are judged by themselves, too")
-    parser.add_argument("--segment-name", help="that column, or a key, by its name")
+    options.add_to(parser)
     parser.add_argument("--classes", action="store_true", help="judge each class by itself, too")
     parser.add_argument("--answered", action="store_true", help="the models have answered over HTTP: judge that")
     parser.add_argument("--metric-seconds", type=float, default=1800, help="for a <module>.<function> (default: 1800)")

@@ -1,4 +1,4 @@
-"""A model's requirements.txt in a processing job: the evaluation's, or that of views.
+"""A model's requirements.txt in a processing job: the evaluation's, that of views, or an audit's of labels.
 
 SageMaker's framework containers install it when they train and when they serve (SageMaker Python SDK, "Using
 third-party libraries"); a processing job runs in the same image, but not through its toolkit, and installs nothing.
@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.errors import ToolkitError
@@ -42,7 +43,15 @@ def install(file: Path, into: Path, what: str = "the evaluation") -> None:
     if done.returncode:
         raise ToolkitError(f"{file.name} can't be installed for {what}: {_reason(done.stderr)}")
     sys.path.insert(1, str(into))  # after the model's own code
+    into.mkdir(exist_ok=True)  # pip makes none where it installs nothing
     os.environ["PYTHONPATH"] = str(into)
+
+
+def begin_anew(program: Path, argv: Sequence[str] | None) -> None:
+    """Starts a program again, with what has been installed: a Python that runs may have imported other versions."""
+    sys.stdout.flush()
+    given = sys.argv[1:] if argv is None else argv
+    os.execv(sys.executable, [sys.executable, str(program.resolve()), *given])  # noqa: S606 - itself
 
 
 def _pip(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

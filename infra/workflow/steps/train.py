@@ -9,10 +9,10 @@ from __future__ import annotations
 from contract import files
 from contract.manifests import manifest_channel
 from contract.states import RECORD, TRAIN
-from infra.grants import Grant, list_prefixes, read_objects, write_objects
+from infra.grants import Grant, read_objects, write_objects
 from infra.workflow.expressions import composed, expression, members, results
 from infra.workflow.folder import closed, opened, write_own_run
-from infra.workflow.job_role import TRAINING, TRAINING_LOGS, JobRole, read_channels, read_code, run_container
+from infra.workflow.job_role import TRAINING, TRAINING_LOGS, JobRole, read_code, read_data, run_container
 from infra.workflow.jobs import completed, job, run_jobs
 from infra.workflow.run_grants import read_from_runs
 from infra.workflow.step import Step
@@ -79,7 +79,7 @@ def _role(at: Surroundings, training: Training) -> JobRole:
         name=TRAINING,
         purpose=f"Training jobs of {at.pipeline}",
         grants=[
-            *_read_data(at),
+            *read_data(at, at.spec.training_channels.values()),
             *read_from_runs(at, f"{files.TRAIN}/*", *map(files.manifest, _channels(at))),
             *([] if at.spec.is_own_container else read_code(at)),
             write_own_run(at, files.TRAIN),
@@ -89,18 +89,6 @@ def _role(at: Surroundings, training: Training) -> JobRole:
         ],
         of_a_run=True,
     )
-
-
-def _read_data(at: Surroundings) -> list[Grant]:
-    """Reading the training channels, by their prefixes, and manifests that lie elsewhere, each by its key."""
-    places = dict.fromkeys(place for channel in at.spec.training_channels.values() for place in channel.places)
-    prefixes, keys = [place for place in places if place.endswith("/")], [key for key in places if key[-1] != "/"]
-    bucket = at.shared.data_bucket_arn
-    manifests = Grant(actions=["s3:GetObject"], resources=[f"{bucket}/{key}" for key in keys])
-    return [
-        *(read_channels(at, prefixes) if prefixes else []),
-        *([manifests, list_prefixes(bucket, keys)] if keys else []),
-    ]
 
 
 def _channels(at: Surroundings) -> list[str]:

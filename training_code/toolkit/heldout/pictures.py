@@ -32,12 +32,15 @@ def read_images(folder: Path, files: Sequence[str], _how: Reading) -> tuple[list
 
 def read_manifests(folder: Path, files: Sequence[str], how: Reading) -> tuple[list[Example], str]:
     """What augmented manifests name (source-ref) or hold (source)."""
-    examples: list[Example] = []
-    for name in files:
-        with opened(folder / name, name) as lines:
-            examples += [_named(folder, entry) for entry in held_out_lines.read_manifest(lines, name, how)]
+    examples = [example for name in files for example in read_manifest(folder / name, name, folder, how)]
     attribute = "the one there is" if how.label == 0 else " and ".join(map(repr, how.labels))
     return examples, f"the label's attribute is {attribute}"
+
+
+def read_manifest(path: Path, name: str, objects: Path, how: Reading) -> list[Example]:
+    """One manifest's examples. objects: the folder of what it names; name: what it is called in errors."""
+    with opened(path, name) as lines:
+        return [_named(objects, entry) for entry in held_out_lines.read_manifest(lines, name, how)]
 
 
 def _named(folder: Path, entry: Entry) -> Example:
