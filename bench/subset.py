@@ -124,10 +124,7 @@ def cost(epochs: int, fraction: float, look: float) -> float:
 
 def measure(options: argparse.Namespace, small: bool, say: Callable[[str], None]) -> harness.Document:
     """All trainings, one after another."""
-    python = with_more(
-        Images(harness.IMAGES).environment(IMAGE, partial(print, file=sys.stderr)).python, FOLDER / "requirements.txt"
-    )
-    rows = []
+    python, rows = environment(), []
     for training in trainings(SMALL_SEEDS if small else options.seeds):
         measure_it = partial(measured, python, options, training, small)
         (row,) = harness.measured_once(None if small else options.rows, asdict(training), measure_it)
@@ -135,6 +132,12 @@ def measure(options: argparse.Namespace, small: bool, say: Callable[[str], None]
         told = f"{training.case} {training.method} {training.percent} %, seed {training.seed}"
         say(f"{told}: {row['accuracy']:.4f}, {row['seconds']} s")
     return document(rows, options)
+
+
+def environment() -> Path:
+    """The Python that has PyTorch and the model's requirements."""
+    image = Images(harness.IMAGES).environment(IMAGE, partial(print, file=sys.stderr))
+    return with_more(Path(image.python), FOLDER / "requirements.txt")
 
 
 def measured(python: Path, options: argparse.Namespace, training: Training, small: bool) -> list[Row]:
