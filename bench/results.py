@@ -262,6 +262,7 @@ def _section(name: str, document: dict[str, Any]) -> str:
         *_strategies(document.get("strategies", [])),
         *_readings(document.get("readings", [])),
         *_servers(document.get("servers", [])),
+        *_ways(document.get("ways", [])),
     ]
     return "\n".join([f"## {name}\n", where, "", *table, "", *more])
 
@@ -343,6 +344,25 @@ def _readings(rows: list[dict[str, Any]]) -> list[str]:
         "|---|---|---|---|",
         *(
             f"| {row['reading']} | {row['saved']:g} | {row['loss_points']:g} | {row['test_loss_points']:g} |"
+            for row in rows
+        ),
+        "",
+    ]
+
+
+def _ways(rows: list[dict[str, Any]]) -> list[str]:
+    """A row a way to choose a part of the data."""
+    if not rows:
+        return []
+    places = ("10", "30", "50", "100", "noisy", "imbalanced")
+    return [
+        "Accuracy at 10, 30 and 50 % of the data an epoch, in a sixth, two fifths and two thirds of the seconds of all",
+        "(100) take; with 40 % wrong labels and with classes 1:50 at 30 %. Median (least – largest) of the seeds:",
+        "",
+        "| | 10 % | 30 % | 50 % | 100 % | wrong labels | imbalanced |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {row['way']} | {' | '.join(_between(row[place]) if place in row else '' for place in places)} |"
             for row in rows
         ),
         "",
