@@ -365,6 +365,7 @@ class Refused(unittest.TestCase):
         self.refused("select_every is 0", select_every=0)
         self.refused("ratio is 1", "infobatch", ratio=1.0)
         self.refused("per is 'PerClass'; it is 'class', 'batch' or 'all'", per="PerClass")
+        self.refused("loading has shuffle, which the loader itself decides", "fixed", loading={"shuffle": True})
         self.refused("last_layer is 'fc'; the model's Linear layers are 0, 3", last_layer="fc")
         self.refused("what the model answers isn't what its last Linear layer says", last_layer="0")
         self.refused("2 examples can't hold one of each of 3 classes", fraction=0.02)

@@ -10,6 +10,9 @@ from typing import Any
 from toolkit.subsets.errors import SubsetError
 from toolkit.subsets.glister import ALL, BATCH, CLASS
 
+# Arguments of torch's DataLoader that say what a batch is made of.
+_OWN = frozenset({"batch_size", "shuffle", "sampler", "batch_sampler", "drop_last", "generator"})
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -55,6 +58,8 @@ class Settings:
         _check(0 <= self.ratio < 1, f"ratio is {self.ratio}; it is at least 0 and below 1")
         _check(0 <= self.annealing <= 1, f"annealing is {self.annealing}; it is from 0 to 1")
         _check(0 <= self.trim < 1, f"trim is {self.trim}; it is at least 0 and below 1")
+        own = ", ".join(sorted(_OWN & self.loading.keys()))
+        _check(not own, f"loading has {own}, which the loader itself decides; the others of DataLoader may be given")
         reduction = getattr(self.loss, "reduction", "none")
         _check(
             reduction == "none",
