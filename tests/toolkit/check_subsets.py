@@ -233,6 +233,10 @@ class Loader(unittest.TestCase):
             if method in {"full", "fixed"}:
                 self.assertEqual(len({tuple(sorted(job.loader.chosen.indices.tolist()))}), 1)
 
+    def test_no_batch_is_much_smaller_than_the_others(self):
+        loader = SubsetLoader(data(100), "fixed", 0.5, batch_size=16)
+        self.assertEqual(([len(x) for x, _, _ in loader], len(loader)), ([13, 13, 12, 12], 4))
+
     def test_the_same_seed_chooses_the_same_and_another_doesn_t(self):
         for method in METHODS:
             jobs = [Job(method, seed) for seed in (5, 5, 6)]

@@ -32,6 +32,7 @@ class SubsetLoader:
         dataset: examples (x, y), with a length, as torch's DataLoader takes them.
         method: one of METHODS.
         fraction: of the examples, in an epoch.
+        batch_size: of a batch at most; an epoch's batches are equally large, or differ by one.
         options: see Settings.
 
     Raises:
@@ -58,8 +59,7 @@ class SubsetLoader:
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
-        batches = self._given.most / self.batch_size
-        return max(1, math.floor(batches) if self.settings.drop_last else math.ceil(batches))
+        return math.ceil(self._given.most / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
         """The batches that are left of the epoch; all of the next one's, where none are.
@@ -74,12 +74,13 @@ class SubsetLoader:
             self._begin()
         choice = self._choice
         assert choice is not None  # noqa: S101 - for type checkers
-        places = [slice(at, at + self.batch_size) for at in range(0, len(choice.indices), self.batch_size)][: len(self)]
-        left = [choice.indices[place].tolist() for place in places[self._batch :]]
+        # Of equal sizes: a small epoch would end with a small batch, often, and as the last that BatchNorm remembers.
+        places = np.array_split(np.arange(len(choice.indices)), len(self))[self._batch :]
+        left = [choice.indices[place].tolist() for place in places]
         # A generator of its own: torch's is the training's, and a checkpoint's.
         own = torch.Generator().manual_seed(self._seed + self.epoch)
         loaded = DataLoader(self._dataset, batch_sampler=left, generator=own, **self.settings.loading)
-        for place, batch in zip(places[self._batch :], loaded):
+        for place, batch in zip(places, loaded):
             weights = torch.from_numpy(choice.weights[place].astype(np.float32))
             self._out = choice.indices[place]
             self._batch += 1

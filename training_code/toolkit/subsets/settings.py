@@ -29,7 +29,7 @@ class Settings:
     per, step, biases_only: glister's (glister.Greedy). last_layer: its path in the model; by default the last Linear.
     ratio: the probability by which infobatch skips. annealing: the share of the epochs at the end without skipping.
     trim: the share of the examples, those of the greatest losses, that trimmed leaves out.
-    drop_last: leaves out the last batch where it would be smaller. loading: more arguments of torch's DataLoader.
+    loading: more arguments of torch's DataLoader.
     """
 
     loss: Any = None
@@ -47,7 +47,6 @@ class Settings:
     ratio: float = 0.5
     annealing: float = 0.125
     trim: float = 0.2
-    drop_last: bool = False
     loading: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,7 +79,7 @@ class Settings:
     def numbers(self) -> dict[str, Any]:
         """Those on which it depends what is chosen, as a checkpoint compares them."""
         names = ("epochs", "select_every", "warm_up", "per", "step", "biases_only", "ratio", "annealing", "trim")
-        return {name: getattr(self, name) for name in (*names, "drop_last")}
+        return {name: getattr(self, name) for name in names}
 
 
 def _check(right: bool, message: str) -> None:
