@@ -87,7 +87,7 @@ def begin(args, labels):
         raise SystemExit("train_only_top_layer is True, but there is no channel pretrained: nothing would have learned")
     if args.train_only_top_layer:
         model.backbone.requires_grad_(requires_grad=False)
-    return model.to(memory_format=torch.channels_last), arch
+    return model, arch
 
 
 def learn(model, arch, data, args):
@@ -138,7 +138,7 @@ class Training:
         """Learns from the pictures of these numbers; their loss before."""
         given = pictures.tensor(self.data.images[numbers]), [self.data.truths[number] for number in numbers]
         seen, truths = learning.varied(*given, self.generator, self.args.strength, mirrored=self.args.mirrored)
-        value = self.loss(self.model(seen.contiguous(memory_format=torch.channels_last)), truths)
+        value = self.loss(self.model(seen), truths)
         self.optimizer.zero_grad(set_to_none=True)
         value.backward()
         torch.nn.utils.clip_grad_norm_(self.learned, CLIPPED)
