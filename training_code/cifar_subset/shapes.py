@@ -1,10 +1,9 @@
-"""Draws coloured shapes before busy backgrounds, from a seed: pictures in the format of pictures.py.
+"""Draws bright shapes before dark backgrounds, from a seed: pictures in the format of pictures.py.
 
     python shapes.py FOLDER --train 1200 --test 300
 
 writes FOLDER/train/shapes.npz and FOLDER/test/shapes.npz. Six classes; each shape has its own size, turn and place, and
-its own colours, which say nothing about the class. Some are large and plain, some small and half drowned: what is
-learned early, and what late.
+its own colours, which say nothing about the class.
 """
 
 import argparse
@@ -17,7 +16,7 @@ CLASSES = ("circle", "cross", "diamond", "ring", "square", "triangle")
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Draws coloured shapes.")
+    parser = argparse.ArgumentParser(description="Draws bright shapes.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--train", type=int, default=1200, help="pictures to learn from (default: %(default)s)")
     parser.add_argument("--test", type=int, default=300, help="held-out pictures (default: %(default)s)")
@@ -41,13 +40,8 @@ def draw(count, *, seed, noise=14.0):
 
 def _picture(label, random, noise):
     x, y = _coordinates(random)
-    background = random.uniform(20, 235, (2, 3))
-    picture = np.where((y > random.uniform(-1.5, 1.5))[..., None], *background)
-    colour = random.uniform(0, 255, 3)
-    # A shape in the colours of what is behind it can't be seen.
-    while np.abs(background - colour).max(1).min() < 60:
-        colour = random.uniform(0, 255, 3)
-    picture[_inside(label, x, y)] = colour
+    picture = np.where((y > random.uniform(-1.5, 1.5))[..., None], *random.uniform(10, 90, (2, 3)))
+    picture[_inside(label, x, y)] = random.uniform(120, 255, 3)
     return np.clip(picture + random.normal(0, noise, picture.shape), 0, 255).astype(np.uint8)
 
 
@@ -55,7 +49,7 @@ def _coordinates(random):
     """Each pixel's place on the shape, which reaches from about -1 to 1."""
     grid = (np.arange(SIZE) + 0.5) / SIZE * 2 - 1
     y, x = np.meshgrid(grid, grid, indexing="ij")
-    scale, turn = random.uniform(0.45, 0.85), random.normal(0, 0.12)
+    scale, turn = random.uniform(0.6, 0.9), random.normal(0, 0.08)
     x, y = x - random.uniform(-0.15, 0.15), y - random.uniform(-0.15, 0.15)
     return (x * np.cos(turn) + y * np.sin(turn)) / scale, (y * np.cos(turn) - x * np.sin(turn)) / scale
 
