@@ -5,7 +5,6 @@ before, and when it hasn't, at equal epochs. Medians of three seeds:
                         with a backbone that training_code/cifar_subset has pretrained on CIFAR-10's 10,000
     map                 the same, the mean of overlaps from 0.5 to 0.95
     scratch_map50, scratch_map   of fresh weights
-    top_layer_map50, top_layer_map   of the pretrained backbone left as it is (train_only_top_layer)
 
 and a row a training. It must be given data:
 
@@ -47,7 +46,7 @@ CIFAR = harness.ROOT.parent / "shared" / "data" / "cifar10_12k.npz"
 CACHE = Path(tempfile.gettempdir()) / "ratchet-pretrained"
 SEEDS, SMALL_SEEDS = 3, 1
 # What begins with pretrained weights, and what with fresh ones; each kind's figures begin with its word.
-KINDS = {"transfer": "", "scratch": "scratch_", "top_layer": "top_layer_"}
+KINDS = {"transfer": "", "scratch": "scratch_"}
 SCORES = ("map50", "map")
 FIGURES = tuple(f"{before}{score}" for before in KINDS.values() for score in SCORES)
 WEIGHTS = "model.safetensors"
@@ -73,8 +72,8 @@ def measure(options: argparse.Namespace, small: bool, say: Callable[[str], None]
 def measured(python: Path, options: argparse.Namespace, which: Row, small: bool) -> list[Row]:
     """Runs detector_seed.py where torch is; its row."""
     begins = [] if which["kind"] == "scratch" else ["--pretrained", str(pretrained(python, options, small))]
-    top = {"train_only_top_layer": "True"} if which["kind"] == "top_layer" else {}
-    knobs = json.dumps({**load(MODEL / "pipeline.yaml").train.hyperparameters, **top, "seed": str(which["seed"])})
+    said = load(MODEL / "pipeline.yaml").train.hyperparameters
+    knobs = json.dumps({**said, "threads": "1", "seed": str(which["seed"])})
     more = [*begins, *(["--small"] if small else [])]
     found = last_line(python, "detector_seed.py", "--data", str(options.data), "--knobs", knobs, *more)
     return [{**which, **found}]

@@ -178,8 +178,6 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "detector/map": (None, "the same, the mean of overlaps from 0.5 to 0.95"),
     "detector/scratch_map50": (None, "at 0.5, of fresh weights, at equal epochs; below map50"),
     "detector/scratch_map": (None, "from 0.5 to 0.95"),
-    "detector/top_layer_map50": (None, "at 0.5, of the pretrained backbone left as it is"),
-    "detector/top_layer_map": (None, "from 0.5 to 0.95"),
     "accuracy_full": (None, "held-out CIFAR-10 pictures that are recognised after 15 epochs of all 9,000"),
     "seconds_full": (None, "what that takes, of one core"),
     **{

@@ -22,13 +22,10 @@ def row(seed: int, kind: str, map50: float) -> dict[str, Any]:
 
 
 def test_the_figures_are_the_medians_of_the_seeds_by_kind() -> None:
-    scores = {"transfer": (0.7, 0.9, 0.8), "scratch": (0.5, 0.4, 0.6), "top_layer": (0.3, 0.2, 0.1)}
+    scores = {"transfer": (0.7, 0.9, 0.8), "scratch": (0.5, 0.4, 0.6)}
     rows = [row(seed, kind, value) for kind, values in scores.items() for seed, value in enumerate(values)]
     found = detector.document(rows, options())
-    assert found["figures"] == {
-        **{"map50": 0.8, "map": 0.4, "scratch_map50": 0.5, "scratch_map": 0.25},
-        **{"top_layer_map50": 0.2, "top_layer_map": 0.1},
-    }
+    assert found["figures"] == {"map50": 0.8, "map": 0.4, "scratch_map50": 0.5, "scratch_map": 0.25}
     assert set(found["figures"]) == set(detector.FIGURES)
     spread = harness._described(found, harness.machine())["spread"]["scratch_map50"]
     assert spread == {"n": 3, "min": 0.4, "median": 0.5, "max": 0.6}
@@ -49,7 +46,7 @@ def test_the_kinds_differ_in_the_weights_alone(kind: str, monkeypatch: pytest.Mo
     assert [one[0] for one in backbone] == ([] if kind == "scratch" else ["detector_backbone.py"])
     assert ("--pretrained" in training) == (kind != "scratch")
     knobs = json.loads(training[training.index("--knobs") + 1])
-    assert (knobs["seed"], knobs["train_only_top_layer"]) == ("4", "True" if kind == "top_layer" else "False")
+    assert (knobs["seed"], knobs["threads"]) == ("4", "1")
     assert {"epochs", "size", "batch_size", "learning_rate"} <= knobs.keys(), "as pipeline.yaml has them"
 
 
