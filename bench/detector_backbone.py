@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).resolve().parents[1] / "training_code" / "cifar_subset"
-KNOBS = {"method": "full", "fraction": "1", "width": "16", "stride": "2", "epochs": "30"}
+KNOBS = {"method": "full", "fraction": "1", "width": "16", "stride": "2", "epochs": "20"}
 SMALL = {"width": "4", "epochs": "1"}
 FEW = 400  # pictures of the small size
 ACCURACY = re.compile(r"validation:accuracy=([0-9.]+)")
