@@ -189,6 +189,13 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "dawid_skene": (None, "items of five annotators, one of them bad, that are labelled right; above `majority`"),
     "majority": (None, "the same by the label that most have given"),
     "labels/seeds": (None, "of the wrong labels and of the annotators"),
+    "detector/map50": (
+        None,
+        "mean average precision at an overlap of 0.5, of cells in pictures not seen: backbone pretrained on CIFAR-10",
+    ),
+    "detector/map": (None, "the same, the mean of overlaps from 0.5 to 0.95"),
+    "detector/scratch_map50": (None, "at 0.5, of fresh weights, at equal epochs; below map50"),
+    "detector/scratch_map": (None, "from 0.5 to 0.95"),
     "accuracy_full": (None, "held-out CIFAR-10 pictures that are recognised after 15 epochs of all 9,000"),
     "seconds_full": (None, "what that takes, of one core"),
     **{

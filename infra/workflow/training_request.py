@@ -9,6 +9,7 @@ from infra.workflow.expressions import composed, expression
 from infra.workflow.first_process import first_process
 from infra.workflow.instances import instance_type
 from infra.workflow.judging import Judging
+from infra.workflow.other_champions import model_channels
 from infra.workflow.requests import Document, code_uri, in_vpc, manifest, run_uri, s3_channel, tags
 from infra.workflow.surroundings import DATA_BUCKET, IMAGE_URI, KEY_ARN, Surroundings
 from infra.workflow.way import Way
@@ -93,7 +94,8 @@ def _metric_definitions(at: Surroundings) -> Document:
 
 
 def _channels(at: Surroundings) -> list[Document]:
-    return [channel for name in at.spec.training_channels for channel in _channel(at, name)]
+    data = [channel for name in at.spec.training_channels for channel in _channel(at, name)]
+    return [*data, *model_channels(at)]
 
 
 def _channel(at: Surroundings, name: str) -> list[Document]:

@@ -64,7 +64,9 @@ def _list(context: Context, spec: PipelineSpec) -> Answer:
         {"channel": name, "prefix": prefix, "objects": list(_objects(context, prefix))}
         for name, prefix in spec.data.items()
     ]
-    document = {"pipeline": spec.name, "bucket": _bucket(context), "channels": channels}
+    models = [{"channel": name, "champion_of": pipeline} for name, pipeline in spec.data.champions.items()]
+    more = {"models": models} if models else {}
+    document = {"pipeline": spec.name, "bucket": _bucket(context), "channels": channels, **more}
     hint = f"put             {_put_command(context, spec)}"
     return Answer(document, lambda: _listed(document, hint))
 
@@ -74,7 +76,8 @@ def _listed(document: Document, hint: str) -> Group:
     from rich.markup import escape
 
     shown = [line for channel in document["channels"] for line in _channel_lines(channel)]
-    return Group(*map(escape, (f"s3://{document['bucket']}", *shown, hint)))
+    models = [f"{each['channel']:<15} the champion of {each['champion_of']}" for each in document.get("models", ())]
+    return Group(*map(escape, (f"s3://{document['bucket']}", *shown, *models, hint)))
 
 
 def _channel_lines(channel: Document) -> Iterator[str]:
@@ -142,6 +145,8 @@ def _channel(spec: PipelineSpec, given: str, others: Set[str]) -> str:
     from ratchet.spec import nearest
 
     name = given.rstrip("/")
+    if other := spec.data.champions.get(name):
+        raise UserError(f"the channel {name} of {spec.name} is the champion of {other}, which its runs bring there")
     if name not in spec.data:
         order = f"; the channel is the last word: {PUT} FILE… CHANNEL" if others & set(spec.data) else ""
         raise UserError(f"{spec.name} has no channel {given!r}{order or nearest(given, list(spec.data))}")

@@ -1,7 +1,8 @@
 """`data` of pipeline.yaml: channels, each a prefix of the data bucket; `test` is the held-out one.
 
 A channel is its prefix, or `{prefix: …, distribution: sharded}`: each of several hosts gets a part of its objects. One
-of labelled examples is `{manifest: …, attributes: […]}` (manifest.py).
+of labelled examples is `{manifest: …, attributes: […]}` (manifest.py), a model `{champion_of: other-pipeline}`
+(champion_channels.py).
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, GetPydanticSchema, PlainSerializer, PlainValidator, WithJsonSchema
 
 from contract.files import TEST_CHANNEL
 from contract.manifests import manifest_channel
+from ratchet.spec import champion_channels
 from ratchet.spec import manifest as manifests
+from ratchet.spec.champion_channels import CHAMPION_OF, ChampionOf
 from ratchet.spec.errors import checked, nearest, refusal
 from ratchet.spec.manifest import Manifest
 
@@ -73,9 +76,28 @@ class Channel(str):
         return str(self) if whole else {"prefix": str(self), "distribution": self.distribution}
 
 
-def _channel(value: object) -> Channel:
-    """A prefix, or a mapping of it and of how it is distributed."""
-    if isinstance(value, Channel):
+class Channels(dict[str, Channel]):
+    """The channels of the data bucket, by name; `champions` are those that hold another pipeline's champion."""
+
+    champions: Mapping[str, ChampionOf]
+
+    @classmethod
+    def of(cls, found: Mapping[str, Channel | ChampionOf]) -> Channels:
+        """The channels of both kinds, each among its own."""
+        made = cls({name: channel for name, channel in found.items() if isinstance(channel, Channel)})
+        made.champions = {name: channel for name, channel in found.items() if isinstance(channel, ChampionOf)}
+        return made
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """As pipeline.yaml has them."""
+        prefixes = {name: channel.said for name, channel in self.items()}
+        return {**prefixes, **{name: channel.said for name, channel in self.champions.items()}}
+
+
+def _channel(value: object) -> Channel | ChampionOf:
+    """A prefix, or a mapping of it and of how it is distributed; or a manifest's, or of whose champion it is."""
+    if isinstance(value, Channel | ChampionOf):
         return value
     if isinstance(value, str):
         return Channel(_prefix(value))
@@ -84,6 +106,8 @@ def _channel(value: object) -> Channel:
     if "manifest" in value:
         manifest = manifests.parsed(value, _prefix)
         return Channel(manifest.objects or manifest.key, manifest=manifest)
+    if CHAMPION_OF in value:
+        return champion_channels.champion_channel(value)
     unknown = [str(key) for key in value if key not in ("prefix", "distribution")]
     if unknown:
         raise ValueError(f"has the unknown key {unknown[0]}{nearest(unknown[0], _KEYS)}")
@@ -95,7 +119,7 @@ def _channel(value: object) -> Channel:
     return Channel(_prefix(value["prefix"]), distribution)
 
 
-_KEYS = ("prefix", "distribution", "manifest")
+_KEYS = ("prefix", "distribution", "manifest", CHAMPION_OF)
 _EXAMPLE = f"{{prefix: digits/train/, distribution: {SHARDED}}}"
 _PLACE: dict[str, Any] = {"type": "string", "examples": ["digits/train/"]}
 _FIELDS = {"prefix": _PLACE, "distribution": {"enum": list(DISTRIBUTIONS), "default": REPLICATED}}
@@ -113,18 +137,20 @@ _WITH_MANIFEST = {
     "additionalProperties": False,
 }
 
-ChannelPrefix = Annotated[
-    Channel,
+_ANY = Annotated[
+    Channel | ChampionOf,
     PlainValidator(checked(_channel)),
-    PlainSerializer(lambda channel: channel.said),
-    WithJsonSchema({"anyOf": [_PLACE, _MAPPING, _WITH_MANIFEST]}),
+    WithJsonSchema({"anyOf": [_PLACE, _MAPPING, _WITH_MANIFEST, champion_channels.SCHEMA]}),
 ]
+# To pydantic a mapping of channels of both kinds; what is made of it keeps them apart.
+_BOTH = Annotated[Mapping[str, _ANY], AfterValidator(Channels.of), PlainSerializer(lambda channels: channels.said)]
+DataChannels = Annotated[Channels, GetPydanticSchema(lambda _, handler: handler.generate_schema(_BOTH))]
 Prefix = Annotated[str, AfterValidator(checked(_prefix)), Field(examples=["digits/train/"])]
 
 
-def check_channels(data: Mapping[str, str]) -> None:
+def check_channels(data: Channels) -> None:
     """Raises a refusal unless there are a training channel and the held-out one, well named and apart."""
-    for channel in data:
+    for channel in (*data, *data.champions):
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", channel):
             raise refusal(f"is the channel {channel!r}; use at most 64 letters, digits, . _ and -", "data", channel)
     if "train" not in data:
@@ -141,26 +167,26 @@ def check_channels(data: Mapping[str, str]) -> None:
         )
         raise refusal(message, "data", TEST_CHANNEL)
     of_manifests = _check_manifests(data)
-    channels = len(data) - 1 + len(of_manifests)
-    if channels > TRAINING_CHANNELS:
-        raise refusal(f"gives training {channels} channels; SageMaker takes at most {TRAINING_CHANNELS}", "data")
+    seen = len(data) - 1 + len(of_manifests) + len(data.champions)
+    if seen > TRAINING_CHANNELS:
+        raise refusal(f"gives training {seen} channels; SageMaker takes at most {TRAINING_CHANNELS}", "data")
     _no_overlap(data)
 
 
-def _check_manifests(data: Mapping[str, str]) -> list[str]:
+def _check_manifests(data: Channels) -> list[str]:
     """The channels that training gets besides, for manifests. Raises a refusal where another has their names."""
-    found = []
+    found, others = [], {*data, *data.champions}
     for name, channel in data.items():
         manifest = _manifest(channel)
         if manifest is None:
             continue
         if manifest.is_piped:
-            taken = next((other for other in data if re.fullmatch(rf"{re.escape(name)}_\d+", other)), None)
+            taken = next((other for other in others if re.fullmatch(rf"{re.escape(name)}_\d+", other)), None)
             why = f"is how one of the pipes of data.{name} is called"
         else:
             own = manifest_channel(name)
             found.append(own)
-            taken, why = own if own in data else None, f"is the channel in which data.{name} has its manifest"
+            taken, why = own if own in others else None, f"is the channel in which data.{name} has its manifest"
             if len(own) > CHANNEL_LENGTH:
                 most = CHANNEL_LENGTH - len(manifest_channel(""))
                 raise refusal(f"has a manifest and more than {most} characters; shorten its name", "data", name)

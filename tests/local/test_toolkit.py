@@ -31,6 +31,7 @@ CHECKS_OF = {
         ),
     ),
     "pytorch-traffic-signs": (PYTORCH, ("check_traffic_signs",)),
+    "pytorch-detector": (PYTORCH, ("check_detector",)),
     "pytorch-cifar-subset": (PYTORCH, ("check_cifar_subset",)),
     "pytorch-and-more": (PYTORCH, ("check_mnist_keras", "check_probe_formats", "check_probe_keras")),
     "bert-qa": (PYTORCH, ("check_bert_qa",)),
@@ -42,6 +43,7 @@ CHECKS_OF = {
 MORE_PACKAGES = {
     "pytorch-and-more": CHECKS / "requirements.txt",
     "pytorch-traffic-signs": CHECKOUT / "training_code" / "traffic_signs" / "requirements.txt",
+    "pytorch-detector": CHECKOUT / "training_code" / "detector" / "requirements.txt",
     "pytorch-cifar-subset": CHECKOUT / "training_code" / "cifar_subset" / "requirements.txt",
     "bert-qa": CHECKOUT / "training_code" / "bert_qa" / "requirements.txt",
 }

@@ -119,6 +119,19 @@ def test_what_serve_py_reads_itself_may_be_any_held_out_file(world: World) -> No
     assert world.keys() == [f"{TEST}a.wav"]
 
 
+def test_a_channel_that_holds_a_champion_is_shown_and_nobody_puts_data_there(world: World) -> None:
+    path = world.root / "training_code" / "iris_tree" / "pipeline.yaml"
+    begins = f"  pretrained: {{champion_of: words}}\n  test: {TEST}"
+    path.write_text(path.read_text().replace(f"  test: {TEST}", begins))
+    assert "pretrained      the champion of words" in world.call("data", "iris-tree").stdout
+    document = json.loads(world.call("data", "iris-tree", "--json").stdout)
+    assert document["models"] == [{"channel": "pretrained", "champion_of": "words"}]
+    told = world.call("data", "iris-tree", "put", "jan.csv", "pretrained")
+    assert told.exit_code == errors.FAILURE
+    assert "the channel pretrained of iris-tree is the champion of words, which its runs bring there" in told.output
+    assert world.keys() == []
+
+
 def test_an_object_is_removed_by_its_channel_and_name_or_its_key(world: World) -> None:
     filled(world, f"{TRAIN}jan.csv", f"{TRAIN}feb.csv", f"{TEST}jan.csv")
     told = world.call("data", "iris-tree", "rm", "train/jan.csv", f"{TEST}jan.csv")

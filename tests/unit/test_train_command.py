@@ -12,6 +12,7 @@ from commands_world import ARTIFACTS, BUCKET, World, world_in
 from memory_services import SageMaker, Service, StepFunctions
 from run_world import RUN_ID, check_request, definition, make_spec
 
+from contract import run_table
 from ratchet import errors, training_job
 from ratchet.spec.source_package import source_package
 
@@ -176,3 +177,19 @@ def test_nothing_is_started_without_data_or_code_or_a_folder(world: World) -> No
     assert "tickets has no folder in this checkout" in world.call("train", "tickets").stderr
     assert not world.called("create_training_job")
     assert not world.keys(ARTIFACTS)
+
+
+def test_a_job_begins_with_another_pipeline_s_champion_as_it_is_now(world: World) -> None:
+    path = world.root / "training_code" / "iris_tree" / "pipeline.yaml"
+    path.write_text(path.read_text().replace("  test: iris", "  pretrained: {champion_of: words}\n  test: iris"))
+    told = world.call("train", "iris-tree")
+    assert told.exit_code == errors.FAILURE
+    assert (
+        "data.pretrained is the champion of words, which has none yet: `ratchet run words --wait` first" in told.stderr
+    )
+    champion = {"M": {"run_id": {"S": "r1"}, "model_data": {"S": "s3://artifacts/runs/words/r1/model.tar.gz"}}}
+    world.dynamodb.put_item(Item={**run_table.key("words", "state"), "champion": champion})
+    assert world.call("train", "iris-tree").exit_code == 0
+    [request] = world.called("create_training_job")
+    source = request["InputDataConfig"][-1]["DataSource"]["S3DataSource"]
+    assert source["S3Uri"] == "s3://artifacts/runs/words/r1/model.tar.gz"
