@@ -53,7 +53,16 @@ if __name__ == "__main__":
     # Run as a script: the folder above the toolkit takes the place of the toolkit's own on the import path.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from toolkit import answered, archives, confinement, exit_message, heldout, predictions, requirements, served
+from toolkit import (
+    answered,
+    archives,
+    confinement,
+    exit_message,
+    held_out_examples,
+    heldout,
+    predictions,
+    requirements,
+)
 from toolkit.confinement import Confinement
 from toolkit.container import base_folder
 from toolkit.errors import NoAnswersError, ToolkitError
@@ -81,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if (wanted := SOURCE / files.REQUIREMENTS).is_file() and not PACKAGES.is_dir():
             requirements.install(wanted, PACKAGES)
-            _begin_anew(argv)
+            requirements.begin_anew(Path(__file__), PACKAGES, argv)
         evaluation = evaluate(arguments)
     except ToolkitError as error:
         exit_message.tell(str(error), ML)
@@ -96,14 +105,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _begin_anew(argv: Sequence[str] | None) -> None:
-    """Starts this program again, with what has been installed: a Python that runs may have imported other versions."""
-    PACKAGES.mkdir(exist_ok=True)
-    sys.stdout.flush()
-    given = sys.argv[1:] if argv is None else argv
-    os.execv(sys.executable, [sys.executable, str(Path(__file__).resolve()), *given])  # noqa: S606 - itself
-
-
 def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     """The document of evaluation.json.
 
@@ -116,7 +117,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
 def _of_answers(arguments: argparse.Namespace) -> dict[str, Any]:
     """Of models that have answered over HTTP."""
     read = heldout.read(arguments.input / files.TEST_INPUT, held_out.from_arguments(arguments))
-    examples = _told(read.examples, read.found)
+    examples = held_out_examples.told(read.examples, read.found)
     parts = answered.parts(arguments.input / files.ASKED, examples)
     several = _several(arguments.metric, examples)
     found = {
@@ -143,7 +144,7 @@ def _of_models(arguments: argparse.Namespace) -> dict[str, Any]:
             predictions.import_what_all_share()
         models = predictions.Models(folders, _confinement(arguments, Path(folder)))
         try:
-            examples = _held_out(arguments)
+            examples = held_out_examples.read(arguments.input / files.TEST_INPUT, SOURCE, arguments)
             several = _several(arguments.metric, examples)
             answers = models.answer(examples, several=several, with_confidence=THRESHOLD in os.environ)
         finally:
@@ -257,41 +258,10 @@ def _short(message: str) -> str:
     return text if len(text) <= CANNOT_ANSWER_LENGTH else text[: CANNOT_ANSWER_LENGTH - 1] + "…"
 
 
-def _held_out(arguments: argparse.Namespace) -> list[heldout.Example]:
-    """The examples; the log says what was found and how it was read.
-
-    It is the deployed serve.py that may read them by itself, not one that training has put into a model.
-    """
-    folder = arguments.input / files.TEST_INPUT
-    first = served.containers(SOURCE)[0].entry
-    script = SOURCE / first
-    if script.is_file() and held_out.defines_reader(script.read_text(errors="replace")):
-        examples, found = (
-            predictions.own_examples(SOURCE, folder, first, any_label=arguments.any_label),
-            f"as {held_out.READER} of {first} reads it",
-        )
-    else:
-        read = heldout.read(folder, held_out.from_arguments(arguments))
-        examples, found = read.examples, read.found
-    return _told(examples, found)
-
-
-def _told(examples: list[heldout.Example], found: str) -> list[heldout.Example]:
-    print(f"held-out data: {found}\nheld-out data: {heldout.summary(examples)}", flush=True)
-    return examples
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Compares the challenger with the champion on held-out examples.")
     parser.add_argument("--metric", required=True, help="a scikit-learn scorer's name, or <module>.<function>")
-    parser.add_argument("--label", type=int, default=0, help="column of the held-out files with the label (default: 0)")
-    parser.add_argument("--label-name", help="the label's column, key or array by its name, instead of --label")
-    parser.add_argument("--labels", help="several of these, as a JSON list, where a model answers several numbers")
-    parser.add_argument("--any-label", action="store_true", help="a label may be a list or an object")
-    parser.add_argument("--header", choices=["true", "false"], help="of CSV (default: true with --label-name)")
-    parser.add_argument("--format", choices=held_out.FORMATS, help="of the files (default: as their endings tell)")
-    parser.add_argument("--segment", type=int, help="column whose values are judged by themselves, too")
-    parser.add_argument("--segment-name", help="that column, or a key, by its name")
+    held_out_examples.add_options(parser)
     parser.add_argument("--classes", action="store_true", help="judge each class by itself, too")
     parser.add_argument("--answered", action="store_true", help="the models have answered over HTTP: judge that")
     parser.add_argument("--metric-seconds", type=float, default=1800, help="for a <module>.<function> (default: 1800)")
