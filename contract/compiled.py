@@ -27,6 +27,8 @@ ONNX = "onnx"
 TARGETS = (ONNX,)
 # The largest share of held-out examples that a compiled model may answer otherwise, unless said.
 TOLERANCE = 0.005
-FLOAT32, INT8 = "float32", "int8"
-# Of the candidate, and of `$training`: the archive that training has left, from which the one that serves was made.
+# The machine's variable about the job.
+COMPILING = "compiling"
+# Of the candidate, the champion and `$training`: the archive that training has left, of which the one that serves was
+# made.
 TRAINED_MODEL_DATA = "trained_model_data"

@@ -23,13 +23,13 @@ SAGEMAKER_NAME = 63
 _SAGEMAKER_NAME = re.compile(rf"[a-zA-Z0-9](-*[a-zA-Z0-9]){{0,{SAGEMAKER_NAME - 1}}}", re.ASCII)
 
 # The steps of a run that are SageMaker jobs, as their names end.
-TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP = "train", "evaluate", "answer"
+TRAIN_STEP, COMPILE_STEP, EVALUATE_STEP, ANSWER_STEP = "train", "compile", "evaluate", "answer"
 # The transform jobs in which challenger and champion answer the held-out rows. A word longer than `evaluate` would
 # leave all pipelines less room for their own names.
 CHALLENGER_STEP, CHAMPION_STEP = "newcomer", "champion"
 # Outside of runs: a view of what a run's training has saved.
 VIEW_STEP = "view"
-STEPS = (TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP, CHALLENGER_STEP, CHAMPION_STEP, VIEW_STEP)
+STEPS = (TRAIN_STEP, COMPILE_STEP, EVALUATE_STEP, ANSWER_STEP, CHALLENGER_STEP, CHAMPION_STEP, VIEW_STEP)
 # The step whose job is a tuning job, with a name of another kind.
 TUNE_STEP = "tune"
 

@@ -12,6 +12,8 @@ from ratchet.spec.environments import Vpc
 TRAINING, PROCESSING, HOSTING = "Training", "Processing", "Hosting"
 # Of models that answer held-out rows in transform jobs, before anybody knows how good they are.
 ANSWERING = "Answering"
+# Of jobs that compile a trained model, before it is judged.
+COMPILING = "Compiling"
 # Of views of what trainings have saved, which a person asks for.
 VIEWING = "Viewing"
 TRAINING_LOGS, PROCESSING_LOGS = "/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs"
@@ -24,7 +26,7 @@ _STREAMS_ARE_NAMED_LATER = (
 
 @dataclass(frozen=True, kw_only=True)
 class JobRole:
-    """A role by what it is for: Training, Processing, Hosting, Answering or Viewing.
+    """A role by what it is for: Training, Processing, Compiling, Hosting, Answering or Viewing.
 
     of_a_run: its grants are about the run that its tag names, which the machine writes (see `workflow.folder`).
     """

@@ -143,6 +143,7 @@ STORED: dict[ModuleType, dict[str, Any]] = {
                 "Plan",
                 "Tune",
                 "Train",
+                "Compile",
                 "Evaluate",
                 "Gate",
                 "Register",

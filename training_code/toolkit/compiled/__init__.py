@@ -1,6 +1,6 @@
 """Compiled models: a trained model as ONNX, which onnxruntime answers with, without the framework that trained it.
 
-pipeline.yaml asks for it by `deploy: {compile: {target: onnx}}`, and the job is toolkit/compile_job.py. A folder says
+pipeline.yaml asks for it by `deploy: {compile: {target: onnx}}`, and the job is toolkit/compiler.py. A folder says
 how its model becomes ONNX in a file compile.py:
 
     def onnx_model(model_dir):          -> ONNX: bytes, a ModelProto, or the path of a file

@@ -11,11 +11,12 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from contract import compiled
-from contract.compiled import FLOAT32, INT8
+from contract import compiled, files
 from toolkit import model_process
 from toolkit.confinement import Confinement
 
+# The forms, by the precision of their weights.
+FLOAT32, INT8 = "float32", "int8"
 # Another than the models' that answer afterwards (toolkit.predictions).
 NUMBER = 9
 # What a compiled model answers without, unless its own requirements name it: packages by the modules that they have.
@@ -91,7 +92,7 @@ def _make(enter: Callable[[], None], folder: Path, tools: Path, int8: bool, job:
 
 def not_at_hand(code: Path) -> Sequence[str]:
     """The modules that a compiled model must do without: those of packages that its own requirements don't name."""
-    own = code / "requirements.txt"
+    own = code / files.REQUIREMENTS
     named = {_plain(line) for line in own.read_text().splitlines()} if own.is_file() else set()
     return [module for package, modules in _LEFT_BEHIND.items() if package not in named for module in modules]
 

@@ -38,13 +38,13 @@ if __name__ == "__main__":
 
 from toolkit import archives, confinement, exit_message, held_out_examples, predictions, requirements
 from toolkit.compiled import comparing, making, packing
+from toolkit.compiled.making import FLOAT32, INT8
 from toolkit.container import base_folder
 from toolkit.errors import NoAnswersError, ToolkitError
 from toolkit.heldout import Example
 
 # After the toolkit, which sees that it can be imported.
 from contract import compiled, files  # isort: skip
-from contract.compiled import FLOAT32, INT8  # isort: skip
 from contract.thresholds import THRESHOLD  # isort: skip
 
 ML = base_folder()
