@@ -81,11 +81,13 @@ def _check_free(folder: Path) -> None:
 def _fetch(account: Account, uri: str, archive: Path, run: Run) -> None:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     try:
-        account.client("s3").download_file(bucket, key, str(archive))
+        body = account.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
     except ClientError as error:
         if error.response["Error"]["Code"] not in _GONE:
             raise
         raise UserError(f"the model of run {run.run_id} is gone: there is nothing at {uri}") from error
+    with archive.open("wb") as written:
+        shutil.copyfileobj(body, written)
 
 
 def _unpack(archive: Path, folder: Path) -> Document:
