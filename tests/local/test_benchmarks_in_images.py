@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import bert_qa, probe, rules, traffic_signs, two_hosts
+from bench import bert_qa, probe, rules, subset, traffic_signs, two_hosts
 from localaws.sagemaker.containers.images import Images
 
 
@@ -88,6 +88,33 @@ def test_signs_and_what_their_maps_are_worth(tmp_path: Path) -> None:
     (seed,) = found["seeds"]
     assert seed["pictures_60"] == 3 and abs(seed["remainder"]) < 1e-3
     assert (seed["tracks"]["across"], seed["tracks"]["within_training"]) == (9, 0), "half as bright is the same sign"
+
+
+FEW_PICTURES = """
+import sys
+import numpy as np
+labels = np.arange(300) % 3
+pictures = np.random.default_rng(0).integers(0, 255, (300, 32, 32, 3), np.uint8)
+held_out = {"x_test": pictures[:9], "y_test": labels[:9]}
+np.savez(sys.argv[1], x_train=pictures, y_train=labels, classes=["a", "b", "c"], **held_out)
+"""
+
+
+def test_ways_to_choose_a_part_of_the_data(tmp_path: Path) -> None:
+    """One of each case; to import torch takes longer than to train these."""
+    data = tmp_path / "pictures.npz"
+    subprocess.run([python(), "-c", FEW_PICTURES, data], check=True)
+    options = argparse.Namespace(data=data, rows=tmp_path / "rows", seeds=3)
+    environment = subset.environment()
+    for training in (
+        subset.Training(subset.NOISY, "glister", 30, 0),
+        subset.Training(subset.IMBALANCED, "infobatch", 30, 0),
+    ):
+        (row,) = subset.measured(environment, options, training, True)
+        assert (row["case"], row["method"]) == (training.case, training.method)
+        assert 0 < row["selection_seconds"] < row["wall_seconds"] and row["seconds"] > 0
+        assert (row["wrong"] > 0.2) == (training.case == subset.NOISY)
+    assert row["examples"] < 200, "classes of 90, 12 and 1"
 
 
 def test_what_bert_comes_to_on_texts_of_ones_own(tmp_path: Path) -> None:

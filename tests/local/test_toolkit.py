@@ -26,10 +26,12 @@ CHECKS_OF = {
             "check_prune",
             "check_rules_pytorch",
             "check_serving_pytorch",
+            "check_subsets",
             "check_toolkit_peers",
         ),
     ),
     "pytorch-traffic-signs": (PYTORCH, ("check_traffic_signs",)),
+    "pytorch-cifar-subset": (PYTORCH, ("check_cifar_subset",)),
     "pytorch-and-more": (PYTORCH, ("check_mnist_keras", "check_probe_formats", "check_probe_keras")),
     "bert-qa": (PYTORCH, ("check_bert_qa",)),
     "xgboost": (
@@ -40,6 +42,7 @@ CHECKS_OF = {
 MORE_PACKAGES = {
     "pytorch-and-more": CHECKS / "requirements.txt",
     "pytorch-traffic-signs": CHECKOUT / "training_code" / "traffic_signs" / "requirements.txt",
+    "pytorch-cifar-subset": CHECKOUT / "training_code" / "cifar_subset" / "requirements.txt",
     "bert-qa": CHECKOUT / "training_code" / "bert_qa" / "requirements.txt",
 }
 

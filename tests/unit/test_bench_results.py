@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench import autoencoder, bert_qa, cycle, harness, mnist_keras, prune, results, rules, scale, traffic_signs
+from bench import autoencoder, bert_qa, cycle, harness, mnist_keras, prune, results, rules, scale, subset, traffic_signs
 from bench.scale_checkout import SOAK, Flowers, checkout
 from contract import run_table
 from ratchet import project, spec
@@ -121,7 +121,7 @@ def test_the_rules_that_are_tried_are_readmes() -> None:
     assert "gradients" in tried["probe"]["collections"]
 
 
-@pytest.mark.parametrize("bench", [autoencoder, bert_qa, mnist_keras, prune, traffic_signs])
+@pytest.mark.parametrize("bench", [autoencoder, bert_qa, mnist_keras, prune, subset, traffic_signs])
 def test_without_its_data_a_benchmark_is_skipped_with_a_sentence(bench, tmp_path, monkeypatch, capsys) -> None:
     absent = tmp_path / "absent"
     monkeypatch.setattr("sys.argv", ["x.py", "--json", "--data", str(absent)])

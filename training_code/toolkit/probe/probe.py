@@ -134,6 +134,10 @@ class Probe:
         """The `with` block belongs to "train" or "eval". Steps of evaluation are counted by themselves."""
         return self._steps.within(mode)
 
+    def paused(self) -> AbstractContextManager[None]:
+        """Of the `with` block nothing is saved or counted: the model is asked about something beside the training."""
+        return self._steps.paused()
+
     def step(self) -> None:
         """Ends a step. Watched optimizers and callbacks do it; a loop of one's own without them must."""
         self._recorder.step()

@@ -32,11 +32,13 @@ class Steps:
         self._within = 0
         # In evaluation, whether the model was called in the open step.
         self._called = False
+        # `with` blocks of which nothing is saved nor counted.
+        self._paused = 0
 
     @property
     def open(self) -> bool:
-        """Whether anything can be saved: not after the end, and not in a process that was forked off."""
-        return self._put is not None and os.getpid() == self._process
+        """Whether anything can be saved: not after the end, in a pause, or in a process that was forked off."""
+        return self._put is not None and not self._paused and os.getpid() == self._process
 
     @property
     def current(self) -> tuple[str, int]:
@@ -57,6 +59,8 @@ class Steps:
 
     def begin_forward(self, *, training: bool) -> None:
         """Follows a call of the model: its own mode counts unless the script says one; in evaluation, a step begins."""
+        if self._paused:
+            return
         if not self._within:
             self.enter(TRAIN if training else EVAL)
         if self._mode == EVAL:
@@ -75,6 +79,15 @@ class Steps:
         finally:
             self._within -= 1
             self.enter(before)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """A `with` block in which calls of the model are no steps, and nothing is saved."""
+        self._paused += 1
+        try:
+            yield
+        finally:
+            self._paused -= 1
 
     @harmless("changing the mode")
     def enter(self, mode: str) -> None:
