@@ -30,6 +30,7 @@ CHECKS_OF = {
             "check_toolkit_peers",
         ),
     ),
+    "compiled": (SKLEARN, ("check_compiled",)),
     "pytorch-traffic-signs": (PYTORCH, ("check_traffic_signs",)),
     "pytorch-cifar-subset": (PYTORCH, ("check_cifar_subset",)),
     "pytorch-and-more": (PYTORCH, ("check_mnist_keras", "check_probe_formats", "check_probe_keras")),
@@ -40,6 +41,7 @@ CHECKS_OF = {
     ),
 }
 MORE_PACKAGES = {
+    "compiled": CHECKOUT / "training_code" / "toolkit" / "compiled" / "requirements.txt",
     "pytorch-and-more": CHECKS / "requirements.txt",
     "pytorch-traffic-signs": CHECKOUT / "training_code" / "traffic_signs" / "requirements.txt",
     "pytorch-cifar-subset": CHECKOUT / "training_code" / "cifar_subset" / "requirements.txt",
@@ -58,7 +60,8 @@ def test_in_the_image(name: str) -> None:
     image, checks = CHECKS_OF.get(name) or of_scikit_learn()
     python = Path(Images(CHECKOUT / ".ratchet" / "images").environment(image, print).python)
     if name in MORE_PACKAGES:
-        python = with_more(python, MORE_PACKAGES[name])
+        alone = ["--no-deps"] if name == "compiled" else []
+        python = with_more(python, MORE_PACKAGES[name], *alone)
     done = subprocess.run(
         [python, "-m", "unittest", *checks],
         cwd=CHECKS,

@@ -1,6 +1,7 @@
 """A model compiled to ONNX: by the job as it runs, with what it installs, and its parts. Runs in an image's Python."""
 
 import importlib
+import importlib.util
 import json
 import os
 import shutil
@@ -19,11 +20,14 @@ from sklearn.tree import DecisionTreeClassifier
 
 import contract
 import toolkit
-from toolkit import compiler, model_process, requirements
+from toolkit import compiler, model_process
 from toolkit.compiled import comparing, conversion, making, serving
 from toolkit.confinement import NOTHING, Confinement
 from toolkit.errors import ServingError, ToolkitError
 
+# The converters lie in an environment in front of the image's, from whose Python a job begins.
+TOOLS = Path(importlib.util.find_spec("onnxruntime").origin).parents[1]
+IMAGE = Path(np.__file__).parents[4] / "bin" / "python"
 # joblib is imported by model_fn, which a compiled model doesn't call; NumPy's functions are the image's own.
 SERVE = """
 def model_fn(model_dir):
@@ -40,14 +44,7 @@ def output_fn(answers, accept):
 
 
 class Job(unittest.TestCase):
-    """The job in a process of its own, as SageMaker starts it; what converts is installed once, by the real pip."""
-
-    @classmethod
-    def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        cls.tools = Path(folder.name, "tools")
-        requirements.install_alone(compiler.WANTED, cls.tools, what="compiling")
+    """The job in a process of its own, as SageMaker starts it; what converts is this environment's."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -57,7 +54,7 @@ class Job(unittest.TestCase):
         for package in (toolkit, contract):
             here = Path(package.__file__).parent
             shutil.copytree(here, self.source / here.name, ignore=shutil.ignore_patterns("__pycache__"))
-        (self.source / ".compilers").symlink_to(self.tools)
+        (self.source / ".compilers").symlink_to(TOOLS)
         self.rows = np.random.default_rng(0).integers(0, 9, (200, 4)).astype(float)
         self.labels = (self.rows[:, 0] > 4).astype(int) + (self.rows[:, 1] > 4)
         test = self.ml / "processing" / "input" / "test"
@@ -78,7 +75,7 @@ class Job(unittest.TestCase):
         with tarfile.open(archive, "w:gz") as tar:
             tar.add(self.model, ".")
         job = subprocess.run(
-            [sys.executable, self.source / "toolkit" / "compiler.py", *options],
+            [IMAGE, self.source / "toolkit" / "compiler.py", *options],
             env={**os.environ, "SAGEMAKER_BASE_DIR": str(self.ml), "PYTHONPATH": ""},
             capture_output=True,
             text=True,
@@ -110,7 +107,7 @@ class Job(unittest.TestCase):
         self.assertTrue((folder / "runtime" / "onnxruntime" / "capi").is_dir())
         self.assertFalse((folder / "runtime" / "onnxruntime" / "transformers").exists())
         # As an endpoint asks it: with the runtime that it brings along, and nothing of the converters.
-        asked = [sys.executable, "-c", ANSWERS, folder, "7,7,0,0", "1,1,1,1"]
+        asked = [IMAGE, "-c", ANSWERS, folder, "7,7,0,0", "1,1,1,1"]
         told = subprocess.run(asked, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True, check=False)
         self.assertEqual(told.stdout.split(), ["2", "0", "[0,", "1,", "2]", "(1,", "3)", "False"], told.stderr)
 
@@ -159,7 +156,7 @@ class Job(unittest.TestCase):
             (folder / "code").mkdir(parents=True)
             (folder / "code" / "compile.py").write_text(f"def onnx_model(model_dir):\n    {text}\n")
             with self.assertRaises(ToolkitError) as refused:
-                making.in_a_process(Confinement(NOTHING, self.ml), folder, self.tools, int8=False)
+                making.in_a_process(Confinement(NOTHING, self.ml), folder, TOOLS, int8=False)
             self.assertIn(sentence, str(refused.exception))
 
 
