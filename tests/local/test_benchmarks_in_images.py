@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import bert_qa, compile, probe, rules, subset, traffic_signs, two_hosts
+from bench import bert_qa, probe, rules, subset, traffic_signs, two_hosts
+from bench import compile as compiling
 from localaws.sagemaker.containers.images import Images
 
 
@@ -118,9 +119,9 @@ def test_ways_to_choose_a_part_of_the_data(tmp_path: Path) -> None:
 
 
 def test_a_forest_answers_alike_compiled(tmp_path: Path) -> None:
-    found = compile.measured("forest", compile.MODELS["forest"], tmp_path, tmp_path / "forest", True)
+    found = compiling.measured("forest", compiling.MODELS["forest"], tmp_path, tmp_path / "forest", True)
     assert (found["agreement"], found["precision"]) == (1.0, "float32")
-    assert [len(side) for side in found["seconds"]] == [compile.SMALL_REQUESTS] * 2
+    assert [len(side) for side in found["seconds"]] == [compiling.SMALL_REQUESTS] * 2
     assert min(map(min, found["seconds"])) > 0 and 0 < found["size"] < 1
 
 

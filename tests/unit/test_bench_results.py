@@ -14,7 +14,6 @@ import pytest
 from bench import (
     autoencoder,
     bert_qa,
-    compile,
     cycle,
     harness,
     mnist_keras,
@@ -25,6 +24,7 @@ from bench import (
     subset,
     traffic_signs,
 )
+from bench import compile as compiling
 from bench.scale_checkout import SOAK, Flowers, checkout
 from contract import run_table
 from ratchet import project, spec
@@ -92,7 +92,7 @@ def test_of_a_series_the_smallest_network_within_a_point_of_validation_counts() 
 
 def test_of_a_compiled_model_the_medians_are_compared_and_those_counted_that_keep_the_promise() -> None:
     one = {"agreement": 1.0, "size": 0.5, "precision": "float32"}
-    found = compile.document(
+    found = compiling.document(
         {
             "forest": {**one, "seconds": [[0.004, 0.006, 0.005], [0.001, 0.002, 0.0015]]},
             "xgboost": {**one, "agreement": 0.99, "seconds": [[0.004], [0.001]]},
