@@ -191,6 +191,13 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "bert_qa/refused": (None, "the share of questions about another article to which it says so"),
     "bert_qa/attention_change": (None, "how much of a sentence's attention has moved at the end, from 0 to 1"),
     "bert_qa/attention_step_change": (None, "in the half of the training in which it moves less; above 0"),
+    "detector/map50": (
+        None,
+        "mean average precision at an overlap of 0.5, of cells in pictures not seen: backbone pretrained on CIFAR-10",
+    ),
+    "detector/map": (None, "the same, the mean of overlaps from 0.5 to 0.95"),
+    "detector/scratch_map50": (None, "at 0.5, of fresh weights, at equal epochs; below map50"),
+    "detector/scratch_map": (None, "from 0.5 to 0.95"),
     "accuracy_full": (None, "held-out CIFAR-10 pictures that are recognised after 15 epochs of all 9,000"),
     "seconds_full": (None, "what that takes, of one core"),
     **{
@@ -282,6 +289,7 @@ def _section(name: str, document: dict[str, Any]) -> str:
         *_strategies(document.get("strategies", [])),
         *_readings(document.get("readings", [])),
         *_servers(document.get("servers", [])),
+        *_ways(document.get("ways", [])),
     ]
     return "\n".join([f"## {name}\n", where, "", *table, "", *more])
 
@@ -363,6 +371,25 @@ def _readings(rows: list[dict[str, Any]]) -> list[str]:
         "|---|---|---|---|",
         *(
             f"| {row['reading']} | {row['saved']:g} | {row['loss_points']:g} | {row['test_loss_points']:g} |"
+            for row in rows
+        ),
+        "",
+    ]
+
+
+def _ways(rows: list[dict[str, Any]]) -> list[str]:
+    """A row a way to choose a part of the data."""
+    if not rows:
+        return []
+    places = ("10", "30", "50", "100", "noisy", "imbalanced")
+    return [
+        "Accuracy at 10, 30 and 50 % of the data an epoch, in a sixth, two fifths and two thirds of the seconds of all",
+        "(100) take; with 40 % wrong labels and with classes 1:50 at 30 %. Median (least – largest) of the seeds:",
+        "",
+        "| | 10 % | 30 % | 50 % | 100 % | wrong labels | imbalanced |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {row['way']} | {' | '.join(_between(row[place]) if place in row else '' for place in places)} |"
             for row in rows
         ),
         "",

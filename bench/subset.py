@@ -175,7 +175,22 @@ def document(rows: list[Row], options: argparse.Namespace) -> harness.Document:
     figures = {key: round(statistics.median(found), 6) for key, found in samples.items()}
     for percent in SOONER:
         figures |= beside(figures, percent)
-    return {"figures": figures, "samples": samples, "trainings": rows, "pictures": options.data.name}
+    table = [of_method(method, rows) for method in (FULL, *METHODS, "trimmed")]
+    return {"figures": figures, "samples": samples, "ways": table, "trainings": rows, "pictures": options.data.name}
+
+
+def of_method(method: str, rows: list[Row]) -> Row:
+    """A line of the table: (median, least, largest) accuracy of the seeds, at each fraction and in each case."""
+    places = {str(percent): (CLEAN, percent) for percent in (*SOONER, 100)}
+    places |= {case: (case, 100 if method == FULL else 30) for case in CASES}
+    found: Row = {"way": method}
+    for place, (case, percent) in places.items():
+        of = [
+            row["accuracy"] for row in rows if (row["case"], row["method"], row["percent"]) == (case, method, percent)
+        ]
+        if of:
+            found[place] = [round(each, 4) for each in (statistics.median(of), min(of), max(of))]
+    return found
 
 
 def beside(figures: dict[str, float], percent: int) -> dict[str, float]:

@@ -15,7 +15,8 @@ from typing import Any
 from contract import files, states
 from ratchet.errors import UserError
 from ratchet.spec import PipelineSpec
-from ratchet.spec.data import DISTRIBUTIONS
+from ratchet.spec.champion_channels import MODEL_TYPE
+from ratchet.spec.data import DISTRIBUTIONS, REPLICATED
 from ratchet.spec.train_hosts import launched_by
 
 Document = dict[str, Any]
@@ -36,6 +37,7 @@ def request(  # noqa: PLR0913 - all that a job outside of a run depends on
     bucket: str,
     code: str,
     tuned: Mapping[str, str] | None = None,
+    champions: Mapping[str, str] | None = None,
 ) -> Document:
     """CreateTrainingJob.
 
@@ -45,13 +47,14 @@ def request(  # noqa: PLR0913 - all that a job outside of a run depends on
         bucket: the data bucket.
         code: the S3 URI of sourcedir.tar.gz.
         tuned: the champion's hyperparameters, as far as pipeline.yaml has them tuned; else the script's own hold.
+        champions: the S3 URIs of the models of other pipelines' champions, by their channels.
 
     Raises:
         UserError: the machine's request holds something that can't be known without a run.
     """
     asked: Document = json.loads(definition)["States"][states.TRAIN]["Arguments"]
     ours = {
-        "InputDataConfig": _channels(asked, spec, bucket),
+        "InputDataConfig": [*_channels(asked, spec, bucket), *_models(champions or {})],
         "HyperParameters": _containers_own(asked, spec),
         "ResourceConfig": {**asked["ResourceConfig"], "InstanceType": _type(asked)},
     }
@@ -101,6 +104,25 @@ def _channels(asked: Document, spec: PipelineSpec, bucket: str) -> list[Document
             },
         }
         for name, channel in spec.training_channels.items()
+    ]
+
+
+def _models(champions: Mapping[str, str]) -> list[Document]:
+    """The channels that hold a model."""
+    return [
+        {
+            "ChannelName": name,
+            "InputMode": "File",
+            "ContentType": MODEL_TYPE,
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": "S3Prefix",
+                    "S3DataDistributionType": DISTRIBUTIONS[REPLICATED],
+                    "S3Uri": uri,
+                }
+            },
+        }
+        for name, uri in champions.items()
     ]
 
 

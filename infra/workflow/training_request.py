@@ -8,6 +8,7 @@ from infra.workflow.expressions import composed, expression
 from infra.workflow.first_process import first_process
 from infra.workflow.instances import instance_type
 from infra.workflow.judging import Judging
+from infra.workflow.other_champions import model_channels
 from infra.workflow.requests import Document, code_uri, in_vpc, manifest, run_uri, s3_channel, tags
 from infra.workflow.surroundings import IMAGE_URI, KEY_ARN, Surroundings
 from infra.workflow.way import Way
@@ -85,7 +86,8 @@ def _metric_definitions(at: Surroundings) -> Document:
 
 def _channels(at: Surroundings) -> list[Document]:
     mode = at.spec.input_mode
-    return [
+    data = [
         s3_channel(name, manifest(name), input_mode=mode, data_type="ManifestFile", distribution=channel.distribution)
         for name, channel in at.spec.training_channels.items()
     ]
+    return [*data, *model_channels(at)]

@@ -23,8 +23,9 @@ from common.state import State, asked, planning, tunes
 from contract import files, functions, outcomes, thresholds, triggers
 from contract.approvals import WITHDRAWN
 from contract.batches import BATCH
+from contract.other_champions import OTHER_CHAMPIONS
 from contract.tuning import TUNING
-from planner import held_out_look, plan, tuning_plan
+from planner import held_out_look, other_champions, plan, tuning_plan
 from planner.data import Channel, channel, check_shards, manifest, versions
 from planner.tuning import decide
 
@@ -44,6 +45,7 @@ def handle(event: Document, _context: object) -> Document:
             "hosting_image_uri": what models serve in,
             "shards": channel → to how many hosts its objects are shared out, of those that are,
             "held_out": how to read the held-out channel and what its labels must be, null if serve.py reads it,
+            "other_champions": channel → the pipeline whose champion it holds, where there are such channels,
             "data_starts_runs": whether data that arrive do, "tune" where pipeline.yaml has it (infra, steps/tune.py),
             "batch": where a batch's rows lie, "threshold": the spec's, or null}.
 
@@ -52,12 +54,13 @@ def handle(event: Document, _context: object) -> Document:
         {objects, bytes, manifests} or null, "code_hash", "spec_hash", "image_uri", "champion" or null, "reason" if
         there is nothing to do, "drift" if the endpoint isn't what the run table says, "candidate" and "decision" for a
         rollback, and where nothing is new but the threshold, where pipeline.yaml has `tune:` what contract.tuning says,
-        "batch" what `rows_to_answer` does};
+        "other_champions" as contract.other_champions says, "batch" what `rows_to_answer` does};
         plan.json holds the same.
 
     Raises:
         LockLostError: the run wasn't started by the launcher.
         TooFewObjectsError: a host would train on nothing.
+        NoChampionError: another pipeline, with whose champion training begins, has none.
         HeldOutDataError: the gate can't judge by the held-out data.
         NotTunableError: the run is to tune, and pipeline.yaml says nothing of it.
         ParentRefusedError: a tuning job that pipeline.yaml names for a parent can't be one.
@@ -147,16 +150,18 @@ def is_of_this_code(table: RunTable, state: State, code_hash: str) -> bool:
 def work(event: Document, state: State, channels: list[Channel], artifacts: Artifacts, log: Log) -> Document:
     """The plan of a run that has data, and their manifests."""
     data = write_manifests(artifacts, channels)
+    champions = begun_with(event)
     decision = decide(event.get("tune"), state, clock.now())
     wishes, wished = asked(state.running or {}), decision is not None and decision.wished
     document = plan.work(
         state,
-        fingerprint(event, channels),
+        fingerprint(event, channels, champions),
         data,
         forced=wishes["forced"],
         supersede=wishes["supersede"],
         tunes=wished,
     )
+    document |= {OTHER_CHAMPIONS: champions} if champions else {}
     if document["outcome"] != outcomes.WORK:
         return document
     check_shards(channels, event.get("shards", {}))
@@ -218,7 +223,12 @@ def write_manifests(artifacts: Artifacts, channels: Iterable[Channel]) -> Docume
     }
 
 
-def fingerprint(event: Document, channels: list[Channel]) -> str:
-    return plan.fingerprint(
-        channels, code_hash=event["code_hash"], spec_hash=event["spec_hash"], image_uri=event["image_uri"]
-    )
+def begun_with(event: Document) -> dict[str, Document]:
+    """The champions of other pipelines with which training begins, by channel."""
+    asked, table = event.get(OTHER_CHAMPIONS, {}), os.environ[functions.RUN_TABLE]
+    return other_champions.found(asked, partial(RunTable, client("dynamodb"), table), client("s3"))
+
+
+def fingerprint(event: Document, channels: list[Channel], champions: Mapping[str, Document]) -> str:
+    made_from = {name: event[name] for name in MADE_FROM}
+    return plan.fingerprint(channels, **made_from, champions=champions)

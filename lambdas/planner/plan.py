@@ -13,6 +13,7 @@ from common.state import State
 from contract import outcomes, thresholds
 from contract.evaluations import CANNOT_ANSWER
 from planner.data import Channel, content_hash
+from planner.other_champions import identity
 
 Document = dict[str, Any]
 
@@ -20,13 +21,25 @@ Document = dict[str, Any]
 _OF_ITS_DEPLOYMENT = ("model_name", "endpoint_config_name", "promoted_at", "promoted_by", thresholds.KEPT)
 
 
-def fingerprint(channels: Sequence[Channel], *, code_hash: str, spec_hash: str, image_uri: str) -> str:
-    """Names what a run works on: the same code, spec, image and data have the same fingerprint."""
+def fingerprint(
+    channels: Sequence[Channel],
+    *,
+    code_hash: str,
+    spec_hash: str,
+    image_uri: str,
+    champions: Mapping[str, Mapping[str, Any]] | None = None,
+) -> str:
+    """Names what a run works on: the same code, spec, image, data and models to begin with have the same fingerprint.
+
+    Args:
+        champions: of other pipelines, by channel (contract.other_champions).
+    """
     parts = {
         "code": code_hash,
         "spec": spec_hash,
         "image": image_uri,
         "data": {channel.name: content_hash(channel) for channel in channels},
+        **identity(champions or {}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

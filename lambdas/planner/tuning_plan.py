@@ -12,9 +12,11 @@ from common.clients import client
 from common.state import State
 
 from contract import files, names
+from contract.other_champions import OTHER_CHAMPIONS
 from contract.tuning import ADOPTED, TUNED, TUNING, UNTUNED
 from planner import parents
 from planner.data import Channel, content_hash
+from planner.other_champions import identity
 from planner.refined import refined
 from planner.tuning import Decision
 
@@ -37,7 +39,7 @@ def with_tuning(  # noqa: PLR0913 - all that a tuning job depends on
     before = begun(document, state)
     if before:
         return {**document, TUNING: {**before, "ranges": settings["ranges"], ADOPTED: True}}
-    origin = made_from(event, channels)
+    origin = made_from(document, event, channels)
     known = (state.tuning or {}).get("jobs", ())
     warm = settings["warm_start"]
     found = parents.chosen(settings, known, origin, client("sagemaker")) if warm else parents.Parents()
@@ -71,12 +73,13 @@ def begun(document: Mapping[str, Any], state: State) -> Document | None:
     return {name: value for name, value in before.items() if name != "fingerprint"}
 
 
-def made_from(event: Mapping[str, Any], channels: Sequence[Channel]) -> str:
-    """Names the data, code and image of a tuning job: the same are identical to SageMaker."""
+def made_from(document: Mapping[str, Any], event: Mapping[str, Any], channels: Sequence[Channel]) -> str:
+    """Names the data, code and image of a tuning job, and what it begins with: the same are identical to SageMaker."""
     parts = {
         "code": event["code_hash"],
         "image": event["image_uri"],
         "data": {channel.name: content_hash(channel) for channel in channels if channel.name != files.TEST_CHANNEL},
+        **identity(document.get(OTHER_CHAMPIONS, {})),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -15,7 +15,11 @@ from contract.awaiting import ON_ITS_WAY
 from contract.batches import BATCH
 from contract.causes import outcome_of, readable
 from contract.chains import CHAIN
+<<<<<<< HEAD
 from contract.compiled import COMPILING, TRAINED_MODEL_DATA
+=======
+from contract.other_champions import OTHER_CHAMPIONS
+>>>>>>> s11-detector
 from contract.run_table import RULE_VERDICTS, STOPPED_BY, UNFINISHED
 from contract.scaling import SCALING
 from contract.shadows import SHADOW, SKIPPED
@@ -29,7 +33,7 @@ _NO_CHAMPION = "no champion served whose answers there were to compare with"
 _WENT_BACK = "a person went back to a model that has served before"
 _SAME_MODEL = "it is the champion's own model"
 _OF_A_CHAIN = "SageMaker has no shadows of models with several containers"
-_WORK = ("fingerprint", "code_hash", "spec_hash", "image_uri", "data")
+_WORK = ("fingerprint", "code_hash", "spec_hash", "image_uri", "data", OTHER_CHAMPIONS)
 _CHAMPION = ("run_id", "model_package_arn", "model_data", "image_uri", "score", "metric", "fingerprint")
 
 

@@ -78,13 +78,30 @@ def _start(context: Context, spec: PipelineSpec, name: str) -> str:
     definition = account.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["definition"]
     code = f"s3://{shared['ArtifactBucketName']}/{key}"
     champion = RunTable(account).state(name).get(run_table.CHAMPION) or {}
-    tuned = champion.get(TUNED)
-    request = training_job.request(definition, spec, run_id=run_id, bucket=bucket, code=code, tuned=tuned)
+    models = _models(context, spec)
+    request = training_job.request(
+        definition, spec, run_id=run_id, bucket=bucket, code=code, tuned=champion.get(TUNED), champions=models
+    )
     s3.put_object(Bucket=shared["ArtifactBucketName"], Key=key, Body=package)
     account.client("sagemaker").create_training_job(**request)
     image = ", in the image that is deployed" if spec.is_own_container else ""
     context.say(f"{name}  training job {request['TrainingJobName']} started{image}")
     return str(request["TrainingJobName"])
+
+
+def _models(context: Context, spec: PipelineSpec) -> dict[str, str]:
+    """The S3 URIs of the models with which it begins, other pipelines' champions as they are now, by channel."""
+    from ratchet.errors import UserError
+    from ratchet.runs import RunTable
+
+    table, found = RunTable(context.account), dict[str, str]()
+    for channel, pipeline in spec.data.champions.items():
+        champion = table.state(pipeline).get(run_table.CHAMPION)
+        if not champion:
+            first = context.account.command(f"run {pipeline} --wait")
+            raise UserError(f"data.{channel} is the champion of {pipeline}, which has none yet: `{first}` first")
+        found[channel] = str(champion["model_data"])
+    return found
 
 
 def _package(spec: PipelineSpec, toolkit: Path) -> bytes:

@@ -1,6 +1,7 @@
 """`data` of pipeline.yaml: channels, each a prefix of the data bucket; `test` is the held-out one.
 
-A channel is its prefix, or `{prefix: …, distribution: sharded}`: each of several hosts gets a part of its objects.
+A channel is its prefix, or `{prefix: …, distribution: sharded}`: each of several hosts gets a part of its objects; or
+`{champion_of: other-pipeline}`, a model (champion_channels.py).
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, GetPydanticSchema, PlainSerializer, PlainValidator, WithJsonSchema
 
 from contract.files import TEST_CHANNEL
+from ratchet.spec import champion_channels
+from ratchet.spec.champion_channels import CHAMPION_OF, ChampionOf
 from ratchet.spec.errors import checked, nearest, refusal
 
 # InputDataConfig, API reference of CreateTrainingJob.
@@ -56,15 +59,39 @@ class Channel(str):
         return str(self) if whole else {"prefix": str(self), "distribution": self.distribution}
 
 
-def _channel(value: object) -> Channel:
-    """A prefix, or a mapping of it and of how it is distributed."""
+class Channels(dict[str, Channel]):
+    """The channels of the data bucket, by name; `champions` are those that hold another pipeline's champion."""
+
+    champions: Mapping[str, ChampionOf]
+
+    @classmethod
+    def of(cls, found: Mapping[str, Channel | ChampionOf]) -> Channels:
+        """The channels of both kinds, each among its own."""
+        made = cls({name: channel for name, channel in found.items() if isinstance(channel, Channel)})
+        made.champions = {name: channel for name, channel in found.items() if isinstance(channel, ChampionOf)}
+        return made
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """As pipeline.yaml has them."""
+        prefixes = {name: channel.said for name, channel in self.items()}
+        return {**prefixes, **{name: channel.said for name, channel in self.champions.items()}}
+
+
+def _channel(value: object) -> Channel | ChampionOf:
+    """A prefix, or a mapping of it and of how it is distributed; or of whose champion it is."""
+    if isinstance(value, ChampionOf):
+        return value
     if isinstance(value, str):
         return Channel(_prefix(value), getattr(value, "distribution", REPLICATED))
     if not isinstance(value, Mapping):
         raise ValueError(f"is {value!r}; write a prefix, as digits/train/, or {_EXAMPLE}")
-    unknown = [str(key) for key in value if key not in ("prefix", "distribution")]
+    if CHAMPION_OF in value:
+        return champion_channels.champion_channel(value)
+    known = ["prefix", "distribution", CHAMPION_OF]
+    unknown = [str(key) for key in value if key not in known]
     if unknown:
-        raise ValueError(f"has the unknown key {unknown[0]}{nearest(unknown[0], ['prefix', 'distribution'])}")
+        raise ValueError(f"has the unknown key {unknown[0]}{nearest(unknown[0], known)}")
     if not isinstance(value.get("prefix"), str):
         raise ValueError(f"has no prefix; write {_EXAMPLE}")
     distribution = value.get("distribution", REPLICATED)
@@ -78,18 +105,20 @@ _PLACE: dict[str, Any] = {"type": "string", "examples": ["digits/train/"]}
 _FIELDS = {"prefix": _PLACE, "distribution": {"enum": list(DISTRIBUTIONS), "default": REPLICATED}}
 _MAPPING = {"type": "object", "properties": _FIELDS, "required": ["prefix"], "additionalProperties": False}
 
-ChannelPrefix = Annotated[
-    Channel,
+_ANY = Annotated[
+    Channel | ChampionOf,
     PlainValidator(checked(_channel)),
-    PlainSerializer(lambda channel: channel.said),
-    WithJsonSchema({"anyOf": [_PLACE, _MAPPING]}),
+    WithJsonSchema({"anyOf": [_PLACE, _MAPPING, champion_channels.SCHEMA]}),
 ]
+# To pydantic a mapping of channels of both kinds; what is made of it keeps them apart.
+_BOTH = Annotated[Mapping[str, _ANY], AfterValidator(Channels.of), PlainSerializer(lambda channels: channels.said)]
+DataChannels = Annotated[Channels, GetPydanticSchema(lambda _, handler: handler.generate_schema(_BOTH))]
 Prefix = Annotated[str, AfterValidator(checked(_prefix)), Field(examples=["digits/train/"])]
 
 
-def check_channels(data: Mapping[str, str]) -> None:
+def check_channels(data: Channels) -> None:
     """Raises a refusal unless there are a training channel and the held-out one, well named and apart."""
-    for channel in data:
+    for channel in (*data, *data.champions):
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", channel):
             raise refusal(f"is the channel {channel!r}; use at most 64 letters, digits, . _ and -", "data", channel)
     if "train" not in data:
@@ -99,8 +128,9 @@ def check_channels(data: Mapping[str, str]) -> None:
     if getattr(data[TEST_CHANNEL], "distribution", REPLICATED) == SHARDED:
         message = f"is {SHARDED}, but one job judges by the whole held-out set; leave it out"
         raise refusal(message, "data", TEST_CHANNEL, "distribution")
-    if len(data) - 1 > TRAINING_CHANNELS:
-        raise refusal(f"gives training {len(data) - 1} channels; SageMaker takes at most {TRAINING_CHANNELS}", "data")
+    seen = len(data) + len(data.champions) - 1
+    if seen > TRAINING_CHANNELS:
+        raise refusal(f"gives training {seen} channels; SageMaker takes at most {TRAINING_CHANNELS}", "data")
     _no_overlap(data)
 
 

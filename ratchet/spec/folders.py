@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from contract import files
 from ratchet.spec import yaml_lines
+from ratchet.spec.champions_among import check_among, declared_champions
 from ratchet.spec.errors import ConfigurationError, SpecError, nearest
 from ratchet.spec.loading import load
 from ratchet.spec.pipeline import PipelineSpec
@@ -16,7 +18,7 @@ def find_pipelines(training_code: Path, only: Collection[str] | None = None) -> 
     """The pipelines of a folder's folders, by name; `only` those of these names: another's mistakes are none of theirs.
 
     Raises:
-        SpecError: a pipeline.yaml is wrong, or two have one name.
+        SpecError: a pipeline.yaml is wrong, two have one name, or one begins with a champion that there can't be.
         ConfigurationError: no folder has one of the names.
     """
     found: dict[str, PipelineSpec] = {}
@@ -26,6 +28,9 @@ def find_pipelines(training_code: Path, only: Collection[str] | None = None) -> 
             other = found[spec.name].folder / files.SPEC_FILE
             raise spec.error("name", f"is {spec.name!r}, which {other} has already; each needs its own")
         found[spec.name] = spec
+    if any(spec.data.champions for spec in found.values()):
+        everyone = ((_declared_name(folder), _read(folder)) for folder in _folders(training_code))
+        check_among([*found.values()], {name: declared_champions(told.get("data")) for name, told in everyone})
     return [found[name] for name in sorted(found)]
 
 
@@ -53,10 +58,14 @@ def _folders(training_code: Path) -> list[Path]:
 
 def _declared_name(folder: Path) -> str:
     """`name:` of a folder's pipeline.yaml; the folder's own name, with hyphens, where it can't be read."""
-    fallback = folder.name.replace("_", "-")
+    name = _read(folder).get("name")
+    return name if isinstance(name, str) else folder.name.replace("_", "-")
+
+
+def _read(folder: Path) -> Mapping[str, Any]:
+    """A folder's pipeline.yaml, right or wrong; nothing where it can't be read or is no mapping."""
     try:
         data = yaml_lines.read(folder / files.SPEC_FILE).data
     except (OSError, yaml_lines.YamlError):
-        return fallback
-    name = data.get("name") if isinstance(data, dict) else None
-    return name if isinstance(name, str) else fallback
+        return {}
+    return data if isinstance(data, dict) else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,7 +11,8 @@ from pydantic import Field, PrivateAttr, model_validator
 from contract import files
 from contract.held_out import Reading, defines_reader
 from ratchet.spec.approval import Approval, Approved
-from ratchet.spec.data import Channel, ChannelPrefix, check_apart, check_channels
+from ratchet.spec.champion_channels import check_champions
+from ratchet.spec.data import Channel, DataChannels, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
 from ratchet.spec.deploy_compile import check_compiled
 from ratchet.spec.deploy_micro_batches import check_containers, may_batch
@@ -47,7 +48,7 @@ class PipelineSpec(Model):
     image: Image | None = None
     dockerfile: Dockerfile | None = None
     data: Annotated[
-        Mapping[str, ChannelPrefix],
+        DataChannels,
         Field(description="Channel → prefix in the data bucket; `test` is the held-out set, all others train"),
         Example("data: {train: digits/train/, test: digits/test/}"),
     ]
@@ -81,6 +82,7 @@ class PipelineSpec(Model):
     @model_validator(mode="after")
     def _possible(self) -> PipelineSpec:
         check_one_image(self.framework, self.image, self.dockerfile)
+        check_champions(self.name, self.data.champions)
         check_channels(self.data)
         check_apart(self.data, self.deploy.prefixes)
         name = self.framework.name if self.framework else None
@@ -93,7 +95,7 @@ class PipelineSpec(Model):
             framework = self.framework
             name, version = (framework.name, framework.version) if framework else (None, None)
             check_managed(name, version, self.rules, self.probe)
-        check_rounds(self.rounds, self.train.metrics, self.data)
+        check_rounds(self.rounds, self.train.metrics, [*self.data, *self.data.champions])
         managed = self.rules_service == "sagemaker"
         check_tune(self.tune, self.train, rounds=self.rounds is not None, managed_rules=managed)
         if name == "tensorflow":
@@ -105,7 +107,7 @@ class PipelineSpec(Model):
 
     @property
     def training_channels(self) -> dict[str, Channel]:
-        """The channels that training sees, with their prefixes: all but the held-out one."""
+        """The data channels that training sees, with their prefixes: all but the held-out one."""
         return {channel: prefix for channel, prefix in self.data.items() if channel != files.TEST_CHANNEL}
 
     @property

@@ -32,6 +32,7 @@ CHECKS_OF = {
     ),
     "compiled": (SKLEARN, ("check_compiled",)),
     "pytorch-traffic-signs": (PYTORCH, ("check_traffic_signs",)),
+    "pytorch-detector": (PYTORCH, ("check_detector",)),
     "pytorch-cifar-subset": (PYTORCH, ("check_cifar_subset",)),
     "pytorch-and-more": (PYTORCH, ("check_mnist_keras", "check_probe_formats", "check_probe_keras")),
     "bert-qa": (PYTORCH, ("check_bert_qa",)),
@@ -44,6 +45,7 @@ MORE_PACKAGES = {
     "compiled": CHECKOUT / "training_code" / "toolkit" / "compiled" / "requirements.txt",
     "pytorch-and-more": CHECKS / "requirements.txt",
     "pytorch-traffic-signs": CHECKOUT / "training_code" / "traffic_signs" / "requirements.txt",
+    "pytorch-detector": CHECKOUT / "training_code" / "detector" / "requirements.txt",
     "pytorch-cifar-subset": CHECKOUT / "training_code" / "cifar_subset" / "requirements.txt",
     "bert-qa": CHECKOUT / "training_code" / "bert_qa" / "requirements.txt",
 }

@@ -5,6 +5,7 @@ import tempfile
 import unittest
 from contextlib import redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -187,7 +188,7 @@ class Job:
     """A small training, and what its loader gave."""
 
     def __init__(self, method, seed=0, **options):
-        torch.manual_seed(seed)
+        torch.manual_seed(abs(seed))
         self.model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 3))
         self.loss = nn.CrossEntropyLoss(reduction="none")
         settings = {"batch_size": 16, "epochs": 6, "select_every": 2, "validation": data(30, 1), **options}
@@ -357,6 +358,9 @@ class Refused(unittest.TestCase):
         self.refused("full takes all examples, and fraction is 0.5", "full", fraction=0.5)
         self.refused("there is no method 'craig'; there are full, fixed", "craig")
         self.refused("batch_size is 0", "fixed", batch_size=0)
+        self.refused("seed -1; they are at least 1 and 0", "fixed", seed=-1)
+        with mock.patch("toolkit.checkpoint.peers.count", return_value=2):
+            self.refused("2 processes train together", "fixed")
         self.refused("there is no option selectevery; did you mean select_every", selectevery=3)
         self.refused("select_every is 0", select_every=0)
         self.refused("ratio is 1", "infobatch", ratio=1.0)

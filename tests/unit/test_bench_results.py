@@ -15,6 +15,7 @@ from bench import (
     autoencoder,
     bert_qa,
     cycle,
+    detector,
     harness,
     mnist_keras,
     prune,
@@ -152,7 +153,7 @@ def test_the_rules_that_are_tried_are_readmes() -> None:
     assert "gradients" in tried["probe"]["collections"]
 
 
-@pytest.mark.parametrize("bench", [autoencoder, bert_qa, mnist_keras, prune, subset, traffic_signs])
+@pytest.mark.parametrize("bench", [autoencoder, bert_qa, detector, mnist_keras, prune, subset, traffic_signs])
 def test_without_its_data_a_benchmark_is_skipped_with_a_sentence(bench, tmp_path, monkeypatch, capsys) -> None:
     absent = tmp_path / "absent"
     monkeypatch.setattr("sys.argv", ["x.py", "--json", "--data", str(absent)])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench import results, subset
+from bench import harness, results, subset
 
 TRAININGS = list(subset.trainings(3))
 
@@ -60,6 +60,9 @@ def test_medians_and_what_the_methods_are_beside_each_other() -> None:
     assert found["samples"]["accuracy_full"] == [0.7, 0.71, 0.72]
     assert (figures["drop_10"], figures["glister_gain_10"]) == (4.0, -6.0)
     assert figures["seconds_glister_50"] == 10.0
+    page = results.rendered({"subset": harness._described(found, harness.machine())})
+    assert "| resampled | 0.67 (0.66 – 0.68) | 0.51 (0.5 – 0.52) |" in page
+    assert "| trimmed |  |  |  |  | 0.41 (0.4 – 0.42) |  |" in page
 
 
 def test_every_figure_is_explained() -> None:

@@ -31,6 +31,7 @@ def test_no_two_folders_learn_from_the_same_objects() -> None:
         prefix
         for path in sorted(FOLDERS.glob("*/pipeline.yaml"))
         for prefix in yaml.safe_load(path.read_text())["data"].values()
+        if isinstance(prefix, str)
     ]
     assert len(prefixes) > 10
     assert not [pair for pair in permutations(prefixes, 2) if pair[0].startswith(pair[1])]

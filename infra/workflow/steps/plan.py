@@ -10,11 +10,13 @@ from typing import Any
 from contract import files, functions, held_out_labels, outcomes, thresholds
 from contract.approvals import AUTOMATIC
 from contract.batches import BATCH
+from contract.other_champions import OTHER_CHAMPIONS
 from contract.states import PLAN, RECORD
 from infra.grants import Grant, list_prefixes, use_key
 from infra.workflow.conditions import all_of, equals, exists
 from infra.workflow.expressions import expression
 from infra.workflow.language import choice, when
+from infra.workflow.other_champions import find_other_champions
 from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.run_grants import change_run_table, find_models, look_at_endpoint, write_runs
 from infra.workflow.step import Step
@@ -56,6 +58,7 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
         thresholds.KEPT: at.spec.serving.told,
         **({BATCH: at.spec.deploy.input} if at.spec.deploy.input else {}),
         **_shards(at.spec),
+        **({OTHER_CHAMPIONS: dict(at.spec.data.champions)} if at.spec.data.champions else {}),
         **training.way.plan,
     }
     chosen = {name: expression(f"$plan.{name}") for name in ("candidate", "decision")}
@@ -126,6 +129,7 @@ def _planner(at: Surroundings, training: Training) -> RunFunction:
             _look_into_held_out_data(at),
             find_models(at),
             write_runs(at, files.PLAN, files.manifest("*"), files.versions("*")),
+            *find_other_champions(at),
             *look_at_endpoint(at),
             *training.way.plan_grants,
             use_key(at.account, at.shared.key_arn, "dynamodb", "s3"),

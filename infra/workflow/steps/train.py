@@ -13,6 +13,7 @@ from infra.workflow.expressions import composed, expression, members, results
 from infra.workflow.folder import closed, opened, write_own_run
 from infra.workflow.job_role import TRAINING, TRAINING_LOGS, JobRole, read_channels, read_code, run_container
 from infra.workflow.jobs import completed, job, run_jobs
+from infra.workflow.other_champions import read_other_champions
 from infra.workflow.run_grants import read_from_runs
 from infra.workflow.step import Step
 from infra.workflow.steps.stopped import stopped_as_an_error, why_stopped
@@ -80,6 +81,7 @@ def _role(at: Surroundings, training: Training) -> JobRole:
         grants=[
             *read_channels(at, list(at.spec.training_channels.values())),
             *read_from_runs(at, f"{files.TRAIN}/*", *map(files.manifest, at.spec.training_channels)),
+            *read_other_champions(at),
             *([] if at.spec.is_own_container else read_code(at)),
             write_own_run(at, files.TRAIN),
             *_try_out(at),

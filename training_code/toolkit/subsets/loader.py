@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from toolkit.checkpoint import peers
 from toolkit.subsets import orders
 from toolkit.subsets.errors import SubsetError
-from toolkit.subsets.methods import METHODS, Choice, Given, method
+from toolkit.subsets.methods import METHODS, Choice, Given, method_named
 from toolkit.subsets.record import Chosen, chosen
 from toolkit.subsets.settings import Settings
 
@@ -41,13 +42,13 @@ class SubsetLoader:
         self, dataset: Any, method: str, fraction: float = 1.0, *, batch_size: int, seed: int = 0, **options: Any
     ) -> None:
         self.settings = Settings.of(options)
-        count = _check(dataset, method, fraction, batch_size)
+        count = _check(dataset, method, fraction, batch_size, seed)
         self._check_needs(method)
         self._dataset, self.batch_size, self._seed, self.fraction = dataset, batch_size, seed, fraction
         losses = np.full(count, np.nan)
         most = max(1, round(fraction * count))
         given = Given(count, most, batch_size, seed, self.settings, losses, self._look, self._judge)
-        self._given, self._method = given, _method(method, given)
+        self._given, self._method = given, method_named(method)(given)
         self.targets = _targets(dataset)
         self.epoch, self.chosen, self.seconds = 0, Chosen.nothing(), 0.0
         self._choice: Choice | None = None
@@ -157,10 +158,11 @@ class SubsetLoader:
             self.saw(output)
 
     def _check_needs(self, name: str) -> None:
-        missing = [need for need in method(name).needs if getattr(self.settings, need) is None]
+        needs = method_named(name).needs
+        missing = [need for need in needs if getattr(self.settings, need) is None]
         if missing:
             raise SubsetError(f"{name} needs {', '.join(missing)}: SubsetLoader(…, {missing[0]}=…)")
-        if "model" in method(name).needs:
+        if "model" in needs:
             from toolkit.subsets import looking
 
             looking.check_loss(self.settings.loss)
@@ -186,11 +188,7 @@ class SubsetLoader:
             return looking.look(settings.model, self._layer, dataset, settings.loading, smoothing)
 
 
-def _method(name: str, given: Given) -> Any:
-    return method(name)(given)
-
-
-def _check(dataset: Any, name: str, fraction: float, batch_size: int) -> int:
+def _check(dataset: Any, name: str, fraction: float, batch_size: int, seed: int) -> int:
     """How many examples there are. Raises SubsetError for what can't be."""
     if name not in METHODS:
         raise SubsetError(f"there is no method {name!r}; there are {', '.join(METHODS)}")
@@ -198,8 +196,10 @@ def _check(dataset: Any, name: str, fraction: float, batch_size: int) -> int:
         raise SubsetError(f"fraction is {fraction}; it is above 0 and at most 1, the share of the examples in an epoch")
     if name == FULL and fraction != 1:
         raise SubsetError(f"{FULL} takes all examples, and fraction is {fraction}; it must be 1, or another method")
-    if batch_size < 1:
-        raise SubsetError(f"batch_size is {batch_size}; it must be at least 1")
+    if batch_size < 1 or seed < 0:
+        raise SubsetError(f"batch_size is {batch_size} and seed {seed}; they are at least 1 and 0")
+    if peers.count() > 1:
+        raise SubsetError(f"{peers.count()} processes train together; a subset is chosen for one: instance_count: 1")
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
         raise SubsetError(f"the dataset is a {type(dataset).__name__} without a length or an order to choose from")
     count = len(dataset)

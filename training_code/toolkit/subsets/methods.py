@@ -192,6 +192,6 @@ _ALL = (Full, Fixed, Resampled, InfoBatch, Trimmed, Glister)
 METHODS = tuple(method.name for method in _ALL)
 
 
-def method(name: str) -> type[Method]:
-    """The method of this name, which must be one of METHODS."""
+def method_named(name: str) -> type[Method]:
+    """The method; its name must be one of METHODS."""
     return _ALL[METHODS.index(name)]
