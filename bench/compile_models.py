@@ -9,6 +9,7 @@ import base64
 import io
 import json
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,14 @@ def resnet18(data: Path, train: Path) -> Iterator[Request]:
         yield body.getvalue(), "application/x-npy", "text/csv"
 
 
+def detector(data: Path, train: Path) -> Iterator[Request]:
+    """Blood cells in pictures."""
+    with tarfile.open(data / "bccd_detection.tar") as archive:
+        archive.extractall(train.parent, filter="data")
+    for picture in sorted((train.parent / "test" / "images").iterdir()):
+        yield picture.read_bytes(), "application/x-image", "application/json"
+
+
 def main(model: str, data: Path, folder: Path) -> None:
     train = folder / "train"
     train.mkdir(parents=True)
@@ -62,7 +71,7 @@ def main(model: str, data: Path, folder: Path) -> None:
             lines.write(json.dumps([content, kind, accept]) + "\n")
 
 
-MODELS = {"forest": forest, "xgboost": xgboost, "resnet18": resnet18}
+MODELS = {"forest": forest, "xgboost": xgboost, "resnet18": resnet18, "detector": detector}
 
 
 if __name__ == "__main__":

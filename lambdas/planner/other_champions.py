@@ -9,6 +9,8 @@ from common.artifacts import is_there
 from common.rollbacks import is_gone
 from common.run_table import RunTable
 
+from contract.compiled import TRAINED_MODEL_DATA
+
 Document = dict[str, Any]
 
 
@@ -37,9 +39,11 @@ def _champion(channel: str, pipeline: str, table: RunTable, s3: Any) -> Document
             f"{told}, which has none yet: let it have one first (`ratchet run {pipeline} --wait`), then start this run "
             "again"
         )
-    if not is_there(s3, champion["model_data"]):
+    # What answers may be compiled; training begins with what training has left.
+    model = champion.get(TRAINED_MODEL_DATA) or champion["model_data"]
+    if not is_there(s3, model):
         raise NoChampionError(f"{told}, but {is_gone(champion)}")
-    return {"pipeline": pipeline, **{name: champion[name] for name in ("run_id", "model_data")}}
+    return {"pipeline": pipeline, "run_id": champion["run_id"], "model_data": model}
 
 
 def identity(champions: Mapping[str, Mapping[str, Any]]) -> Document:

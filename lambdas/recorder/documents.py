@@ -15,11 +15,8 @@ from contract.awaiting import ON_ITS_WAY
 from contract.batches import BATCH
 from contract.causes import outcome_of, readable
 from contract.chains import CHAIN
-<<<<<<< HEAD
 from contract.compiled import COMPILING, TRAINED_MODEL_DATA
-=======
 from contract.other_champions import OTHER_CHAMPIONS
->>>>>>> s11-detector
 from contract.run_table import RULE_VERDICTS, STOPPED_BY, UNFINISHED
 from contract.scaling import SCALING
 from contract.shadows import SHADOW, SKIPPED
