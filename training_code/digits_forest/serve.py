@@ -18,7 +18,7 @@ def model_fn(model_dir):
     write the one may write the other, so a format without code would cost a dependency (the image has joblib, which
     scikit-learn itself needs, but no skops) and add no safety.
     """
-    import joblib  # where model.onnx takes the forest's place (deploy.compile), nothing else of the framework is needed
+    import joblib  # here: where model.onnx takes the forest's place (deploy.compile), nothing needs joblib
 
     return joblib.load(Path(model_dir) / "model.joblib")
 
