@@ -15,13 +15,19 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 import contract
 import toolkit
 from toolkit import compiler, model_process
-from toolkit.compiled import comparing, conversion, making, serving
+from toolkit.compiled import comparing, conversion, converters, making, serving
+from toolkit.compiled.model import OnnxModel
 from toolkit.confinement import NOTHING, Confinement
 from toolkit.errors import ServingError, ToolkitError
 
@@ -158,6 +164,46 @@ class Job(unittest.TestCase):
             with self.assertRaises(ToolkitError) as refused:
                 making.in_a_process(Confinement(NOTHING, self.ml), folder, TOOLS, int8=False)
             self.assertIn(f"the model can't be compiled: {sentence}", str(refused.exception))
+
+
+class Estimators(unittest.TestCase):
+    """Those of scikit-learn that are converted by themselves."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.rows = np.random.default_rng(0).normal(size=(200, 4))
+        self.words = np.array(["a", "b", "c"])[(self.rows[:, 0] > 0).astype(int) + (self.rows[:, 1] > 0)]
+
+    def compiled(self, estimator):
+        content = converters.sklearn(estimator).SerializeToString()
+        (self.folder / "model.onnx").write_bytes(conversion.optimised(content))
+        return OnnxModel(self.folder)
+
+    def test_classifiers_of_words(self):
+        line = make_pipeline(StandardScaler(), LogisticRegression())
+        for estimator in (line, HistGradientBoostingClassifier(max_iter=5), GaussianNB()):
+            with self.subTest(type(estimator).__name__):
+                found = self.compiled(estimator.fit(self.rows, self.words))
+                self.assertEqual(found.predict(self.rows).tolist(), estimator.predict(self.rows).tolist())
+                self.assertEqual(found.classes_.tolist(), ["a", "b", "c"])
+                difference = found.predict_proba(self.rows) - estimator.predict_proba(self.rows)
+                self.assertLess(np.abs(difference).max(), 1e-3)
+
+    def test_regressors_of_a_number_and_of_several(self):
+        for target in (self.rows[:, 0] * 2, self.rows[:, :2] + 1):
+            estimator = Ridge().fit(self.rows, target)
+            found = self.compiled(estimator)
+            self.assertEqual(found.predict(self.rows).shape, target.shape)
+            self.assertLess(np.abs(found.predict(self.rows) - estimator.predict(self.rows)).max(), 1e-4)
+            self.assertFalse(hasattr(found, "classes_") or hasattr(found, "predict_proba"))
+
+    def test_what_has_no_converter_or_says_no_width_is_refused(self):
+        with self.assertRaisesRegex(ToolkitError, "skl2onnx can't convert .*; write onnx_model in compile.py"):
+            converters.sklearn(make_pipeline(FunctionTransformer(np.sin), Ridge()).fit(self.rows, self.rows[:, 0]))
+        with self.assertRaisesRegex(ToolkitError, "Ridge doesn't say how many numbers a row has: write features=64"):
+            converters.sklearn(Ridge())
 
 
 ANSWERS = """
