@@ -47,7 +47,12 @@ def functions(code: Path) -> dict[str, Callable[..., Any]]:
                 f"{', '.join(missing)}"
             )
         found.update({name: getattr(own, name) for name in missing if hasattr(own, name)})
-    return {"model_fn": OnnxModel, **found}
+    return {"model_fn": model_fn, **found}
+
+
+def model_fn(model_dir: str) -> OnnxModel:
+    """The compiled model."""
+    return OnnxModel(model_dir)
 
 
 def _module(script: str) -> str:
