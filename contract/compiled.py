@@ -10,6 +10,9 @@ for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 MODEL_FILE = "model.onnx"
 FIGURES_FILE = "compiled.json"
 RUNTIME = "runtime"
@@ -32,3 +35,8 @@ COMPILING = "compiling"
 # Of the candidate, the champion and `$training`: the archive that training has left, of which the one that serves was
 # made.
 TRAINED_MODEL_DATA = "trained_model_data"
+
+
+def trained_model(model: Mapping[str, Any]) -> str:
+    """Of a candidate or a champion, the archive that a training goes on from: what training has left."""
+    return str(model.get(TRAINED_MODEL_DATA) or model["model_data"])

@@ -9,7 +9,7 @@ from common.artifacts import is_there
 from common.rollbacks import is_gone
 from common.run_table import RunTable
 
-from contract.compiled import TRAINED_MODEL_DATA
+from contract.compiled import trained_model
 
 Document = dict[str, Any]
 
@@ -39,8 +39,7 @@ def _champion(channel: str, pipeline: str, table: RunTable, s3: Any) -> Document
             f"{told}, which has none yet: let it have one first (`ratchet run {pipeline} --wait`), then start this run "
             "again"
         )
-    # What answers may be compiled; training begins with what training has left.
-    model = champion.get(TRAINED_MODEL_DATA) or champion["model_data"]
+    model = trained_model(champion)
     if not is_there(s3, model):
         raise NoChampionError(f"{told}, but {is_gone(champion)}")
     return {"pipeline": pipeline, "run_id": champion["run_id"], "model_data": model}
