@@ -2,7 +2,7 @@
 for.
 
     model.onnx          the network or the trees, optimised
-    compiled.json       how it was made, and how often it answers as the original does (toolkit.compiled.report)
+    compiled.json       how it was made, and how often it answers as the original does (toolkit/compiler.py)
     code/               as before, with another serve.py, which runs model.onnx; the folder's own is OWN_SERVING_SCRIPT
     runtime/            onnxruntime, with which it was tried: an endpoint needs no PyPI to start
     …                   what compile.py keeps of the original's files
