@@ -31,6 +31,20 @@ _SUBSETS = {
     "infobatch": "another part each epoch, less of what is learned",
     "glister": "GLISTER-online",
 }
+# Of bench/compile.py: which model, and where it comes from.
+_COMPILED = {
+    "forest": ("a forest", "scikit-learn"),
+    "xgboost": ("a booster", "XGBoost"),
+    "resnet18": ("a ResNet-18 at a quarter of its width", "PyTorch"),
+    "detector": ("the detector", "PyTorch"),
+}
+_OF_A_COMPILED_MODEL = {
+    "speedup": "{model}'s request in {framework} over the compiled one's; at least 2",
+    "agreement": "held-out requests that both answer alike; at least 0.995",
+    "size": "the compiled model's bytes over the original's",
+    "ms": "milliseconds of a request in {framework}",
+    "compiled_ms": "of the same, compiled",
+}
 # What the project promises, by figure: (at most, what it means); where two benchmarks have one, by `benchmark/figure`.
 PROMISES: dict[str, tuple[float | None, str]] = {
     "cycle_seconds": (None, "data arrive → the new champion answers, without the quiet period"),
@@ -121,6 +135,12 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "batch/rows_per_second": (None, "of the whole job, from its request to its end"),
     "batch/bare_rows_per_second": (None, "of the loop, which has its model before it begins"),
     "batch/wrong_rows": (0.0, "rows that weren't answered once, in order and with their name"),
+    **{
+        f"compile/{name}_{figure}": (None, meaning.format(model=model, framework=framework))
+        for name, (model, framework) in _COMPILED.items()
+        for figure, meaning in _OF_A_COMPILED_MODEL.items()
+    },
+    "twice_as_fast": (None, "of these models, how many keep both; at least three"),
     "mnist_keras/accuracy": (None, "held-out digits that serve.py tells right on PyTorch, the median; at least 0.97"),
     "mnist_keras/tensorflow_accuracy": (None, "that Keras tells right on TensorFlow, where it was trained"),
     "mnist_keras/backend_difference": (1e-4, "between the two, of any digit's any probability, the largest"),

@@ -4,6 +4,7 @@
     manifests/<channel>.manifest, .versions.json    Plan: a channel's objects, for SageMaker and for people
     train/                                          the training job's output, checkpoints and tensors, and what its
                                                     rules have found; nobody but this run's training writes there
+    compiled/model.tar.gz, compiled.json            of a pipeline that compiles: the model that is judged and serves
     asked/part-00000.csv …, asked.json              of an image of one's own: the held-out rows without their labels
     answered/<model>/part-00000.csv.out …           and what challenger and champion have answered, in transform jobs
     evaluation/evaluation.json                      the evaluation job's figures

@@ -23,7 +23,7 @@ SAGEMAKER_NAME = 63
 _SAGEMAKER_NAME = re.compile(rf"[a-zA-Z0-9](-*[a-zA-Z0-9]){{0,{SAGEMAKER_NAME - 1}}}", re.ASCII)
 
 # The steps of a run that are SageMaker jobs, as their names end.
-TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP = "train", "evaluate", "answer"
+TRAIN_STEP, COMPILE_STEP, EVALUATE_STEP, ANSWER_STEP = "train", "compile", "evaluate", "answer"
 # The transform jobs in which challenger and champion answer the held-out rows. A word longer than `evaluate` would
 # leave all pipelines less room for their own names.
 CHALLENGER_STEP, CHAMPION_STEP = "newcomer", "champion"
@@ -31,7 +31,7 @@ CHALLENGER_STEP, CHAMPION_STEP = "newcomer", "champion"
 VIEW_STEP = "view"
 # And an audit of a channel's labels.
 LABELS_STEP = "labels"
-STEPS = (TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP, CHALLENGER_STEP, CHAMPION_STEP, VIEW_STEP, LABELS_STEP)
+STEPS = (TRAIN_STEP, COMPILE_STEP, EVALUATE_STEP, ANSWER_STEP, CHALLENGER_STEP, CHAMPION_STEP, VIEW_STEP, LABELS_STEP)
 # The step whose job is a tuning job, with a name of another kind.
 TUNE_STEP = "tune"
 

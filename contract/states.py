@@ -5,11 +5,28 @@ A run's record, its live view and its diagram name them. The machine's other sta
 
 from __future__ import annotations
 
-SETTLE, PLAN, TUNE, TRAIN, EVALUATE, GATE, REGISTER, APPROVE, DEPLOY, SHADOW, COMPARE, VERIFY, ANSWER, RECORD = (
+(
+    SETTLE,
+    PLAN,
+    TUNE,
+    TRAIN,
+    COMPILE,
+    EVALUATE,
+    GATE,
+    REGISTER,
+    APPROVE,
+    DEPLOY,
+    SHADOW,
+    COMPARE,
+    VERIFY,
+    ANSWER,
+    RECORD,
+) = (
     "Settle",
     "Plan",
     "Tune",
     "Train",
+    "Compile",
     "Evaluate",
     "Gate",
     "Register",
@@ -26,6 +43,7 @@ MILESTONES = (
     PLAN,
     TUNE,
     TRAIN,
+    COMPILE,
     EVALUATE,
     GATE,
     REGISTER,

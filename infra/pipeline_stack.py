@@ -12,6 +12,7 @@ from contract import label_audits
 from contract.approvals import MANUAL, OUTPUT
 from contract.views import ROLE_OUTPUT
 from infra import framework_support, own_images
+from infra.compiling_images import check_compiling
 from infra.constructs.account import account_of
 from infra.constructs.function import Function, Functions, functions_of
 from infra.constructs.image_build import ImageBuild
@@ -120,6 +121,7 @@ def _surroundings(
         found = images(spec, environment.region)
         training, hosting = image(found.training), image(found.hosting)
         evaluating = image(found.evaluating) if found.evaluating else None
+        check_compiling(spec, (evaluating or training).uri, hosting.uri)
     rules, judging = rules_image(spec, environment.region), judging_image(spec, environment.region)
     return Surroundings(
         spec=spec,

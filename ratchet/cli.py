@@ -35,6 +35,7 @@ _COMMANDS = {
     "tune": ("tune", "Show tuning jobs: report (pages, pictures), status, list."),
     "report": ("write_report", "Write a run's report, one HTML page."),
     "view": ("view", "Draw a view of what a run's training has saved, and fetch the pictures."),
+    "export": ("export", "Write a run's compiled model as a folder that answers on a bare Python."),
     "invoke": ("invoke", "Send a file to a pipeline's endpoint."),
 }
 

@@ -24,6 +24,7 @@ from ratchet.runs import Run
 JOB_GROUPS = {
     names.TUNE_STEP: "/aws/sagemaker/TrainingJobs",
     names.TRAIN_STEP: "/aws/sagemaker/TrainingJobs",
+    names.COMPILE_STEP: "/aws/sagemaker/ProcessingJobs",
     names.EVALUATE_STEP: "/aws/sagemaker/ProcessingJobs",
     names.VIEW_STEP: "/aws/sagemaker/ProcessingJobs",
     names.LABELS_STEP: "/aws/sagemaker/ProcessingJobs",
@@ -31,7 +32,8 @@ JOB_GROUPS = {
     ASK_CHALLENGER.lower(): "/aws/sagemaker/TransformJobs",
     ASK_CHAMPION.lower(): "/aws/sagemaker/TransformJobs",
 }
-_TRANSFORMS = (names.ANSWER_STEP, ASK_CHALLENGER.lower(), ASK_CHAMPION.lower())
+# Those that a run may have several of the kind of: which one it is, its state says.
+_NAMED_BY_STATE = (names.COMPILE_STEP, names.ANSWER_STEP, ASK_CHALLENGER.lower(), ASK_CHAMPION.lower())
 # As SageMaker calls the hosts of a training job ("hosts", resourceconfig.json).
 _HOST, _FIRST_HOST = re.compile(r"algo-\d+"), "algo-1"
 # Lines reach CloudWatch a moment after they were written.
@@ -141,7 +143,7 @@ def _ends(of_hosts: Mapping[str | None, list[Line]]) -> list[Line]:
 def _shown(step: str, streams: list[Any]) -> list[Any]:
     """A stream a host; SageMaker Debugger's rules have jobs, and streams, of their own. Of trials, the last one's; of a
     transform job all: its containers, and what of its files was wrong."""
-    if step in _TRANSFORMS:
+    if step in _NAMED_BY_STATE:
         return streams
     if step == names.TUNE_STEP:
         jobs = [one["logStreamName"].partition("/")[0] for one in streams]
@@ -214,7 +216,7 @@ def _jobs_of(execution: Execution) -> dict[str, str]:
         "TransformJobName": names.ANSWER_STEP,
     }
     return {
-        visit.name.lower() if visit.name.lower() in _TRANSFORMS else step: str(visit.parameters[key])
+        visit.name.lower() if visit.name.lower() in _NAMED_BY_STATE else step: str(visit.parameters[key])
         for visit in execution.visits
         for key, step in keys.items()
         if key in visit.parameters

@@ -13,6 +13,8 @@ from ratchet.spec.environments import Vpc
 TRAINING, PROCESSING, HOSTING = "Training", "Processing", "Hosting"
 # Of models that answer held-out rows in transform jobs, before anybody knows how good they are.
 ANSWERING = "Answering"
+# Of jobs that compile a trained model, before it is judged.
+COMPILING = "Compiling"
 # Of views of what trainings have saved, which a person asks for.
 VIEWING = "Viewing"
 # Of audits of a channel's labels, which a person asks for, too.
@@ -27,7 +29,7 @@ _STREAMS_ARE_NAMED_LATER = (
 
 @dataclass(frozen=True, kw_only=True)
 class JobRole:
-    """A role by what it is for: Training, Processing, Hosting, Answering, Viewing or Auditing.
+    """A role by what it is for: Training, Processing, Compiling, Hosting, Answering, Viewing or Auditing.
 
     of_a_run: its grants are about the run that its tag names, which the machine writes (see `workflow.folder`).
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contract.approvals import APPROVAL
 from contract.batches import BATCH
+from contract.compiled import COMPILING
 from contract.scaling import SCALING
 from contract.shadows import SHADOW as SHADOWED
 from contract.states import (
@@ -32,6 +33,7 @@ from infra.workflow.step import Machine, Step, story
 from infra.workflow.steps import ask, batch, evaluate, train
 from infra.workflow.steps.approve import LOOK, approve
 from infra.workflow.steps.autoscale import autoscale
+from infra.workflow.steps.compile import compile_model
 from infra.workflow.steps.deploy import deploy, first_of_update
 from infra.workflow.steps.expect_alarms import expect_alarms
 from infra.workflow.steps.gate import gate
@@ -52,6 +54,7 @@ def run_machine(at: Surroundings) -> Machine:
     training = how_it_trains(at, again=TRAIN, then=train.CLOSE)
     settling = settle(at, then=PLAN)
     asking, answering = ask.write(at, then=train.OPEN), ask.answer(at, then=evaluate.OPEN)
+    compiling = compile_model(at, then=evaluate.OPEN)
     asks = next(iter(asking.states), train.OPEN)
     expecting = expect_alarms(at, then=asks)
     trains = next(iter(expecting.states), asks)
@@ -63,8 +66,9 @@ def run_machine(at: Surroundings) -> Machine:
         plan(at, training, anew=trains, again=LOOK if by_a_person else DEPLOY, drifted=REPAIR, idle=otherwise),
         expecting,
         asking,
-        *train.train(at, training, then=next(iter(answering.states), evaluate.OPEN)),
+        *train.train(at, training, then=next(iter([*answering.states, *compiling.states]), evaluate.OPEN)),
         answering,
+        compiling,
         evaluate.evaluate(at, then=GATE),
         gate(at, then=REGISTER),
         register(at, training, better=APPROVE if by_a_person else DEPLOY, worse=otherwise),
@@ -76,6 +80,7 @@ def run_machine(at: Surroundings) -> Machine:
             **training.way.variables,
             SHORT: AT_FIRST,
             **({} if at.has_endpoint else {BATCH: None}),
+            **({COMPILING: None} if at.spec.deploy.compile else {}),
             **({SCALING: None} if at.spec.deploy.autoscale else {}),
             **({APPROVAL: None} if by_a_person else {}),
             **({SHADOWED: None} if at.spec.deploy.has_shadow else {}),

@@ -9,6 +9,8 @@ from common.artifacts import is_there
 from common.rollbacks import is_gone
 from common.run_table import RunTable
 
+from contract.compiled import trained_model
+
 Document = dict[str, Any]
 
 
@@ -37,9 +39,10 @@ def _champion(channel: str, pipeline: str, table: RunTable, s3: Any) -> Document
             f"{told}, which has none yet: let it have one first (`ratchet run {pipeline} --wait`), then start this run "
             "again"
         )
-    if not is_there(s3, champion["model_data"]):
+    model = trained_model(champion)
+    if not is_there(s3, model):
         raise NoChampionError(f"{told}, but {is_gone(champion)}")
-    return {"pipeline": pipeline, **{name: champion[name] for name in ("run_id", "model_data")}}
+    return {"pipeline": pipeline, "run_id": champion["run_id"], "model_data": model}
 
 
 def identity(champions: Mapping[str, Mapping[str, Any]]) -> Document:

@@ -15,6 +15,7 @@ from contract.awaiting import ON_ITS_WAY
 from contract.batches import BATCH
 from contract.causes import outcome_of, readable
 from contract.chains import CHAIN
+from contract.compiled import COMPILING, TRAINED_MODEL_DATA
 from contract.other_champions import OTHER_CHAMPIONS
 from contract.run_table import RULE_VERDICTS, STOPPED_BY, UNFINISHED
 from contract.scaling import SCALING
@@ -44,7 +45,7 @@ def champion(event: Mapping[str, Any], at: str) -> Document:
     """The candidate as the champion that it became."""
     candidate = event["candidate"]
     kept = {key: candidate[key] for key in _CHAMPION}
-    some = {key: candidate[key] for key in (TUNED, thresholds.KEPT, CHAIN) if candidate.get(key)}
+    some = {key: candidate[key] for key in (TUNED, thresholds.KEPT, CHAIN, TRAINED_MODEL_DATA) if candidate.get(key)}
     return {**kept, **some, **event["deployment"], "promoted_at": at}
 
 
@@ -131,6 +132,7 @@ def _trained(
         "hosts": _hosts(event),
         **training_figures.figures(event["training"], event["failure"], event.get("rounds")),
         "rounds": event.get("rounds"),
+        "compiled": (event.get(COMPILING) or {}).get("said"),
         "spot": spot_figures.figures(event["training"], event["failure"], event.get("rounds")),
         "rules": _judged(event, rules, begun) or None,
     }
@@ -138,7 +140,7 @@ def _trained(
 
 def _instances(event: Mapping[str, Any]) -> Document:
     """On which instance type each job ran: pipeline.yaml may name several."""
-    jobs = {"train": event["training"], "evaluate": event["evaluation"]}
+    jobs = {"train": event["training"], "compile": event.get(COMPILING), "evaluate": event["evaluation"]}
     return {step: job["instance"] for step, job in jobs.items() if job and job.get("instance")}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contract import files, names, run_table
+from contract.compiled import trained_model
 from contract.tuning import TUNED
 from ratchet.command import Answer, Context, command
 
@@ -100,7 +101,7 @@ def _models(context: Context, spec: PipelineSpec) -> dict[str, str]:
         if not champion:
             first = context.account.command(f"run {pipeline} --wait")
             raise UserError(f"data.{channel} is the champion of {pipeline}, which has none yet: `{first}` first")
-        found[channel] = str(champion["model_data"])
+        found[channel] = trained_model(champion)
     return found
 
 

@@ -14,6 +14,7 @@ from ratchet.spec.data import Prefix
 from ratchet.spec.deploy_autoscale import Autoscale, check_autoscale
 from ratchet.spec.deploy_batch import check_batch
 from ratchet.spec.deploy_chain import Container, check_chain
+from ratchet.spec.deploy_compile import Compile
 from ratchet.spec.deploy_micro_batches import MicroBatches, check_kind
 from ratchet.spec.deploy_queue import Queue, check_queue
 from ratchet.spec.deploy_rollback import RollbackOn, check_latencies
@@ -62,6 +63,9 @@ class Deploy(Model):
         Sequence[Container],
         Field(description="Containers that answer one after the other, 2 to 15, instead of serve.py's one"),
     ] = ()
+    compile: Annotated[
+        Compile | None, Field(description="The trained model becomes one in ONNX, which is judged and serves")
+    ] = None
     autoscale: Annotated[
         Autoscale | None, Field(description="Instances come and go with the requests, and by the clock")
     ] = None

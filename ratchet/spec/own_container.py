@@ -53,6 +53,8 @@ def _refused(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
         yield "serving.threshold", "is compared with each answer's confidence by Ratchet's toolkit"
     if spec.deploy.batch is not None:
         yield "deploy.batch", "is done by Ratchet's toolkit in the container that serves"
+    if spec.deploy.compile is not None:
+        yield "deploy.compile", "is done by Ratchet's toolkit, which serves what comes of it"
     if spec.deploy.chain:
         yield "deploy.chain", "names scripts that SageMaker's framework containers run"
 

@@ -14,6 +14,7 @@ from ratchet.spec.approval import Approval, Approved
 from ratchet.spec.champion_channels import check_champions
 from ratchet.spec.data import Channel, DataChannels, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
+from ratchet.spec.deploy_compile import check_compiled
 from ratchet.spec.deploy_micro_batches import check_containers, may_batch
 from ratchet.spec.dockerfile import Dockerfile as DockerfileText
 from ratchet.spec.dockerfile import read
@@ -91,6 +92,7 @@ class PipelineSpec(Model):
         name = self.framework.name if self.framework else None
         check_hosts(name, self.train.instance_count, self.train.distribution, self.data)
         check_containers(self.deploy.batch, self.serving_frameworks)
+        check_compiled(self.deploy.compile, chained=bool(self.deploy.chain))
         check_rules(self.rules)
         check_views(self.views, managed_rules=self.rules_service == "sagemaker")
         if self.rules_service == "sagemaker":

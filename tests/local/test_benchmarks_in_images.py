@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import bert_qa, probe, rules, subset, traffic_signs, two_hosts
+from bench import compile as compiling
 from localaws.sagemaker.containers.images import Images
 
 
@@ -115,6 +116,13 @@ def test_ways_to_choose_a_part_of_the_data(tmp_path: Path) -> None:
         assert 0 < row["selection_seconds"] < row["wall_seconds"] and row["seconds"] > 0
         assert (row["wrong"] > 0.2) == (training.case == subset.NOISY)
     assert row["examples"] < 200, "classes of 90, 12 and 1"
+
+
+def test_a_forest_answers_alike_compiled(tmp_path: Path) -> None:
+    found = compiling.measured("forest", compiling.MODELS["forest"], tmp_path, tmp_path / "forest", True)
+    assert (found["agreement"], found["precision"]) == (1.0, "float32")
+    assert [len(side) for side in found["seconds"]] == [compiling.SMALL_REQUESTS] * 2
+    assert min(map(min, found["seconds"])) > 0 and 0 < found["size"] < 1
 
 
 def test_what_bert_comes_to_on_texts_of_ones_own(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from bench import (
     subset,
     traffic_signs,
 )
+from bench import compile as compiling
 from bench.scale_checkout import SOAK, Flowers, checkout
 from contract import run_table
 from ratchet import project, spec
@@ -89,6 +90,24 @@ def test_of_a_series_the_smallest_network_within_a_point_of_validation_counts() 
     page = results.rendered({"prune": {**document(), **found, "spread": {}}})
     assert "| resnet18 | taylor | 1,000 | 2.5 × | 2 | 10 × (0.5), 2.5 × (2) | 1 of 2 |" in page
     assert "resnet18_taylor_reduction" not in page
+
+
+def test_of_a_compiled_model_the_medians_are_compared_and_those_counted_that_keep_the_promise() -> None:
+    one = {"agreement": 1.0, "size": 0.5, "precision": "float32"}
+    found = compiling.document(
+        {
+            "forest": {**one, "seconds": [[0.004, 0.006, 0.005], [0.001, 0.002, 0.0015]]},
+            "xgboost": {**one, "agreement": 0.99, "seconds": [[0.004], [0.001]]},
+            "resnet18": {**one, "precision": "int8", "seconds": [[0.0019], [0.001]]},
+        }
+    )
+    figures = found["figures"]
+    assert (figures["forest_speedup"], figures["forest_ms"], figures["forest_compiled_ms"]) == (3.33, 5.0, 1.5)
+    assert (figures["xgboost_agreement"], figures["resnet18_speedup"], figures["resnet18_size"]) == (0.99, 1.9, 0.5)
+    assert figures["twice_as_fast"] == 1, "the booster's answers differ, and the network is too slow"
+    assert found["precision"]["resnet18"] == "int8"
+    page = results.rendered({"compile": {**document(), **found, "spread": {}}})
+    assert "| `forest_speedup` | a forest's request in scikit-learn over the compiled one's" in page
 
 
 def test_an_autoencoder_s_figures_are_medians_of_its_seeds() -> None:

@@ -229,6 +229,13 @@ def test_another_champion_there_is_something_new(aws: Aws) -> None:
     assert plan.fingerprint([], **MADE_FROM) == plan.fingerprint([], **MADE_FROM, champions={})
 
 
+def test_of_a_compiled_champion_training_begins_with_what_it_was_made_of(aws: Aws) -> None:
+    crown(aws, CHAMPION)
+    compiled = MODEL.rpartition("/train/")[0] + "/compiled/model.tar.gz"
+    crown(aws, {**CHAMPION, "model_data": compiled, "trained_model_data": MODEL})
+    assert planned(aws, State())["other_champions"] == FOUND
+
+
 def test_without_a_champion_there_the_run_ends_and_says_what_to_do(aws: Aws) -> None:
     with pytest.raises(NoChampionError) as refused:
         planned(aws, State())

@@ -92,7 +92,7 @@ def test_the_longest_jobs_just_fit() -> None:
 
 
 def test_an_unknown_step_is_refused() -> None:
-    with pytest.raises(ValueError, match="no step of a run is called 'prune'; the steps are train, evaluate"):
+    with pytest.raises(ValueError, match="no step of a run is called 'prune'; the steps are train, compile, evaluate"):
         names.job("dev", "digits", RUN_ID, "prune")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from contract import (
+    compiled,
     environment,
     files,
     functions,
@@ -27,6 +28,16 @@ from contract import (
 )
 
 STORED: dict[ModuleType, dict[str, Any]] = {
+    compiled: {
+        "MODEL_FILE": "model.onnx",
+        "FIGURES_FILE": "compiled.json",
+        "RUNTIME": "runtime",
+        "FOLDER": "compiled",
+        "TRAINED_MODEL_DATA": "trained_model_data",
+        "SCRIPT": "compile.py",
+        "REQUIREMENTS": "requirements-compiled.txt",
+        "ONNX": "onnx",
+    },
     environment: {
         "VALUE_LENGTH": 512,
         "ENVIRONMENT": "RATCHET_ENVIRONMENT",
@@ -143,6 +154,7 @@ STORED: dict[ModuleType, dict[str, Any]] = {
                 "Plan",
                 "Tune",
                 "Train",
+                "Compile",
                 "Evaluate",
                 "Gate",
                 "Register",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from contract.code_archive import program
 from infra.workflow.steps.evaluate import SCRIPT
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ def started(tmp_path: Path, code: Path, *arguments: str, **variables: str) -> su
     with tarfile.open(given / "sourcedir.tar.gz", "w:gz") as archive:
         archive.add(code, arcname=".")
     environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(tmp_path / "ml"), "TMPDIR": str(own), **variables}
-    command = [sys.executable, "-c", SCRIPT, *arguments]
+    command = [sys.executable, "-c", program(f"toolkit/{SCRIPT}"), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
 
 

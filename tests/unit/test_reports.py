@@ -504,6 +504,14 @@ def test_what_serves_a_chain_stands_in_status_and_report() -> None:
     assert "accuracy 0.9913, through features, labels" in page
 
 
+def test_what_came_of_compiling_stands_in_the_report() -> None:
+    said = "compiled to onnx, int8: 199 of 200 held-out examples are answered as by the original"
+    run = runs.of_item(record(compiled=said))
+    page = " ".join(report.render(report.Sources(run, "local", "000000000000", "us-east-1")).split())
+    assert f"<tr><th>Compiled</th><td>{said}</td></tr>" in page
+    assert "<th>Compiled</th>" not in report.render(report.Sources(runs.of_item(record()), "local", "0", "us-east-1"))
+
+
 def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
     run = runs.of_item(JUDGED)
     each: dict[str, Any] = {

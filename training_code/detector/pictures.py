@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 ANNOTATIONS, FOLDER = "annotations.json", "images"
@@ -224,4 +223,6 @@ def pixels(annotated, size):
 
 def tensor(array):
     """Pictures as bytes -> (n, 3, height, width), about -2 to 2: what the backbone has learned from."""
+    import torch  # only here: compile.py reads pictures where PyTorch isn't
+
     return torch.from_numpy(array).permute(0, 3, 1, 2).float().div_(63.75).sub_(2.0).contiguous()

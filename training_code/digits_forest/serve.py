@@ -4,7 +4,6 @@ import json
 from io import StringIO
 from pathlib import Path
 
-import joblib
 import numpy as np
 
 from toolkit.signature import signed
@@ -19,6 +18,8 @@ def model_fn(model_dir):
     write the one may write the other, so a format without code would cost a dependency (the image has joblib, which
     scikit-learn itself needs, but no skops) and add no safety.
     """
+    import joblib  # here: where model.onnx takes the forest's place (deploy.compile), nothing needs joblib
+
     return joblib.load(Path(model_dir) / "model.joblib")
 
 

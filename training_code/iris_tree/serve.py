@@ -4,7 +4,6 @@ import json
 from io import StringIO
 from pathlib import Path
 
-import joblib
 import numpy as np
 
 from toolkit.signature import signed
@@ -14,6 +13,8 @@ LENGTHS = 4
 
 def model_fn(model_dir):
     """The tree, loaded once. (Why joblib is fine here: digits_forest/serve.py.)"""
+    import joblib
+
     return joblib.load(Path(model_dir) / "model.joblib")
 
 

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if (wanted := SOURCE / files.REQUIREMENTS).is_file() and not PACKAGES.is_dir():
             requirements.install(wanted, PACKAGES, what="the audit")
-            requirements.begin_anew(Path(__file__), argv)
+            requirements.begin_anew(Path(__file__), PACKAGES, argv)
         found = audited(arguments)
     except ToolkitError as error:
         exit_message.tell(str(error), ML)

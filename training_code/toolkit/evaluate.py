@@ -53,7 +53,16 @@ if __name__ == "__main__":
     # Run as a script: the folder above the toolkit takes the place of the toolkit's own on the import path.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from toolkit import answered, archives, confinement, exit_message, heldout, predictions, requirements, served
+from toolkit import (
+    answered,
+    archives,
+    confinement,
+    exit_message,
+    held_out_examples,
+    heldout,
+    predictions,
+    requirements,
+)
 from toolkit.confinement import Confinement
 from toolkit.container import base_folder
 from toolkit.errors import NoAnswersError, ToolkitError
@@ -82,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if (wanted := SOURCE / files.REQUIREMENTS).is_file() and not PACKAGES.is_dir():
             requirements.install(wanted, PACKAGES)
-            requirements.begin_anew(Path(__file__), argv)
+            requirements.begin_anew(Path(__file__), PACKAGES, argv)
         evaluation = evaluate(arguments)
     except ToolkitError as error:
         exit_message.tell(str(error), ML)
@@ -109,7 +118,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
 def _of_answers(arguments: argparse.Namespace) -> dict[str, Any]:
     """Of models that have answered over HTTP."""
     read = heldout.read(arguments.input / files.TEST_INPUT, held_out.from_arguments(arguments))
-    examples = _told(read.examples, read.found)
+    examples = held_out_examples.told(read.examples, read.found)
     parts = answered.parts(arguments.input / files.ASKED, examples)
     several = _several(arguments.metric, examples)
     found = {
@@ -136,7 +145,7 @@ def _of_models(arguments: argparse.Namespace) -> dict[str, Any]:
             predictions.import_what_all_share()
         models = predictions.Models(folders, _confinement(arguments, Path(folder)))
         try:
-            examples = _held_out(arguments)
+            examples = held_out_examples.read(arguments.input / files.TEST_INPUT, SOURCE, arguments)
             several = _several(arguments.metric, examples)
             answers = models.answer(examples, several=several, with_confidence=THRESHOLD in os.environ)
         finally:
@@ -248,30 +257,6 @@ def _short(message: str) -> str:
     """On one line, and no longer than a sentence may be."""
     text = " ".join(message.split()).rstrip(".")
     return text if len(text) <= CANNOT_ANSWER_LENGTH else text[: CANNOT_ANSWER_LENGTH - 1] + "…"
-
-
-def _held_out(arguments: argparse.Namespace) -> list[heldout.Example]:
-    """The examples; the log says what was found and how it was read.
-
-    It is the deployed serve.py that may read them by itself, not one that training has put into a model.
-    """
-    folder = arguments.input / files.TEST_INPUT
-    first = served.containers(SOURCE)[0].entry
-    script = SOURCE / first
-    if script.is_file() and held_out.defines_reader(script.read_text(errors="replace")):
-        examples, found = (
-            predictions.own_examples(SOURCE, folder, first, any_label=arguments.any_label),
-            f"as {held_out.READER} of {first} reads it",
-        )
-    else:
-        read = heldout.read(folder, held_out.from_arguments(arguments))
-        examples, found = read.examples, read.found
-    return _told(examples, found)
-
-
-def _told(examples: list[heldout.Example], found: str) -> list[heldout.Example]:
-    print(f"held-out data: {found}\nheld-out data: {heldout.summary(examples)}", flush=True)
-    return examples
 
 
 def _parser() -> argparse.ArgumentParser:

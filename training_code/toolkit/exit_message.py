@@ -1,4 +1,4 @@
-"""What a processing job says when it can't go on: one sentence, on stderr and as its ExitMessage."""
+"""What a processing job says at its end, or when it can't go on: one sentence, in its log and as its ExitMessage."""
 
 from __future__ import annotations
 
@@ -10,8 +10,18 @@ LENGTH = 1024
 
 
 def tell(sentence: str, ml: Path) -> None:
-    """Says it. ml: /opt/ml, whose output/message SageMaker returns as ExitMessage."""
+    """Says why it can't go on. ml: /opt/ml, whose output/message SageMaker returns as ExitMessage."""
     print(f"error: {sentence}", file=sys.stderr, flush=True)
+    _leave(sentence, ml)
+
+
+def say(sentence: str, ml: Path) -> None:
+    """Says what has come of it."""
+    print(sentence, flush=True)
+    _leave(sentence, ml)
+
+
+def _leave(sentence: str, ml: Path) -> None:
     message = ml / "output" / "message"
     try:
         message.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.abc import MetaPathFinder
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,10 @@ def say(connection: Connection, *message: Any) -> None:
     connection.send_bytes(json.dumps(message).encode())
 
 
-def heard(name: str, process: Any, connection: Connection, code: str = files.SERVING_SCRIPT) -> str:
-    """A model's answer to one request.
+def heard(
+    name: str, process: Any, connection: Connection, code: str = files.SERVING_SCRIPT, doing: str = "answer"
+) -> str:
+    """A model's answer to one request, or to another that `doing` says.
 
     Raises:
         NoAnswersError: the model's code raised, ended the process, or said something else.
@@ -74,7 +77,7 @@ def heard(name: str, process: Any, connection: Connection, code: str = files.SER
     texts = isinstance(message, list) and all(isinstance(part, str) for part in message)
     if not texts or len(message) not in (1, 2):
         raise NoAnswersError(name, f"the {name}'s process said no answer")
-    (answer,) = _content(name, message, "answer") or [""]
+    (answer,) = _content(name, message, doing) or [""]
     return str(answer)
 
 
@@ -111,6 +114,26 @@ def forget_this_toolkit() -> None:
     """Lets serve.py find the toolkit and the contract that the model was trained with, which it brings along."""
     for module in [name for name in sys.modules if name.partition(".")[0] in (files.TOOLKIT, files.CONTRACT)]:
         del sys.modules[module]
+
+
+def hide(modules: Sequence[str]) -> None:
+    """Lets this process import these modules no more, as if they weren't installed."""
+    hidden = frozenset(modules)
+    for module in [name for name in sys.modules if name.partition(".")[0] in hidden]:
+        del sys.modules[module]
+    if hidden:
+        sys.meta_path.insert(0, _Hidden(hidden))
+
+
+class _Hidden(MetaPathFinder):
+    """Finds nothing of some modules, for good."""
+
+    def __init__(self, modules: frozenset[str]) -> None:
+        self._modules = modules
+
+    def find_spec(self, fullname: str, *_where: Any) -> None:
+        if fullname.partition(".")[0] in self._modules:
+            raise ModuleNotFoundError(f"{fullname} isn't at hand: the model must answer without it", name=fullname)
 
 
 def told(error: Exception, code: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -69,12 +69,20 @@ class Models:
     They are there before the judge has read any of it, so that not even their memory holds what is right.
     """
 
-    def __init__(self, folders: dict[str, Path], confined: Confinement) -> None:
+    def __init__(
+        self, folders: dict[str, Path], confined: Confinement, without: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """
+        Args:
+            without: modules that a model's process finds no more, by the model.
+        """
         self._asked = []
         for number, (name, folder) in enumerate(folders.items()):
             scratch = folder.with_name(f"{folder.name}-scratch")
             confined.give(number, folder, scratch)
-            process, connection = model_process.start_confined(name, _answer, confined, number, folder, scratch)
+            enter = partial(confined.enter, number, folder, scratch)
+            hidden = (without or {}).get(name, ())
+            process, connection = model_process.start_confined(name, _answer, enter, folder, hidden)
             several = (folder / "code" / chains.CHAIN_FILE).is_file()
             self._asked.append(_Asked(name, process, connection, chains.CHAIN if several else serving.SCRIPT))
 
@@ -196,14 +204,15 @@ def _truth(place: str, truth: Any, any_label: bool) -> str:
     return label
 
 
-def _answer(confined: Confinement, number: int, folder: Path, scratch: Path, judge: Connection) -> None:
+def _answer(enter: Callable[[], None], folder: Path, without: Sequence[str], judge: Connection) -> None:
     """Answers, in the model's process: says ("answer", a text) to a request, ("error", a sentence) or ("memory",)."""
     doing, code, model = "being confined", folder / "code", served.Served(folder)
     say = partial(model_process.say, judge)
     with model_process.reporting(say, code, lambda: f"{model.running} failed while {doing}: "):
         model_process.keep_only(judge)
-        confined.enter(number, folder, scratch)
+        enter()
         model_process.forget_this_toolkit()
+        model_process.hide(without)
         doing = "loading the model"
         model.load()
         while True:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 from toolkit.errors import ToolkitError
@@ -47,11 +48,35 @@ def install(file: Path, into: Path, what: str = "the evaluation") -> None:
     os.environ["PYTHONPATH"] = str(into)
 
 
-def begin_anew(program: Path, argv: Sequence[str] | None) -> None:
-    """Starts a program again, with what has been installed: a Python that runs may have imported other versions."""
+def install_alone(file: Path, into: Path, what: str) -> None:
+    """Installs exactly what a requirements.txt pins, without what that asks for, into a folder; imports nothing of it.
+
+    Raises:
+        ToolkitError: pip can't install it; with the reason that it gives.
+    """
+    done = _pip("install", "--quiet", "--no-deps", "--target", str(into), "--requirement", str(file))
+    if done.returncode:
+        raise ToolkitError(f"{file.name} can't be installed for {what}: {_reason(done.stderr)}")
+
+
+def installed_version(package: str, folder: Path) -> str:
+    """A package's version: that in a folder, else that of this process's own."""
+    paths = [str(folder), *sys.path]
+    found = next(iter(metadata.distributions(name=package, path=paths)), None)
+    return found.version if found else ""
+
+
+def begin_anew(script: Path, packages: Path, argv: Sequence[str] | None) -> None:
+    """Starts a job's program again, with what has been installed: a Python that runs may have imported other versions.
+
+    Args:
+        packages: the folder into which it was installed; the next start sees by it that this is done.
+        argv: the program's arguments, unless they are those of this process.
+    """
+    packages.mkdir(exist_ok=True)
     sys.stdout.flush()
     given = sys.argv[1:] if argv is None else argv
-    os.execv(sys.executable, [sys.executable, str(program.resolve()), *given])  # noqa: S606 - itself
+    os.execv(sys.executable, [sys.executable, str(script.resolve()), *given])  # noqa: S606 - itself
 
 
 def _pip(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

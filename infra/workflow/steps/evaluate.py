@@ -6,36 +6,23 @@ of one's own have answered before (steps/ask.py); then the job judges what they 
 
 from __future__ import annotations
 
-from contract import evaluations, files, held_out, names, thresholds
-from contract.code_archive import INPUTS, OUTPUT, program
+from contract import compiled, evaluations, files, held_out, names
 from contract.states import EVALUATE
 from infra.workflow.conditions import exists
-from infra.workflow.expressions import RUN_ID, composed, expression, lengthened, members, results
+from infra.workflow.expressions import composed, expression, lengthened, members, results
 from infra.workflow.folder import opened, write_own_run
-from infra.workflow.instances import instance_type
+from infra.workflow.held_out_job import arn_of, code_and_examples, held_out_job, job_input
 from infra.workflow.job_role import PROCESSING, PROCESSING_LOGS, JobRole, read_channels, read_code, run_container
 from infra.workflow.jobs import completed, job, run_jobs
-from infra.workflow.requests import Document, code_uri, manifest, run_uri, tags, vpc
+from infra.workflow.requests import Document, run_uri
 from infra.workflow.run_grants import read_from_runs
 from infra.workflow.step import Step
-from infra.workflow.surroundings import IMAGE_URI, JUDGING_IMAGE_URI, KEY_ARN, Surroundings
+from infra.workflow.surroundings import Surroundings
 
 # The state by which evaluation begins.
 OPEN = "OpenEvaluation"
 
-VOLUME_GIB = 30
-SCRIPT = program(f"{files.TOOLKIT}/evaluate.py")
-
-# Neither judge nor models call AWS: whoever had the job's credentials could read the held-out data (AWS SDKs and Tools
-# Reference Guide, "Container credential provider"; "AWS access keys").
-CREDENTIALS = (
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-)
-_WITHOUT_CREDENTIALS = [word for name in CREDENTIALS for word in ("-u", name)]
+SCRIPT = "evaluate.py"
 
 _DESCRIPTION = results("ProcessingJobName", "ProcessingJobStatus", "ExitMessage", "FailureReason")
 
@@ -60,39 +47,24 @@ def evaluate(at: Surroundings, *, then: str) -> Step:
         then="Evaluated",
         assign={"evaluation": expression(described)},
     )
-    jobs = at.job(names.ANY_RUN_ID, names.EVALUATE_STEP)
     return Step(
         states={**states, **completed("Evaluated", EVALUATE, "$evaluation", then=then)},
-        grants=run_jobs(at, "ProcessingJob", [at.sagemaker("processing-job", jobs)]),
+        grants=run_jobs(at, "ProcessingJob", [arn_of(at, names.EVALUATE_STEP)]),
         role=role,
     )
 
 
 def processing_job(at: Surroundings, role: JobRole) -> Document:
     """CreateProcessingJob."""
-    network, threshold = vpc(at), at.spec.serving.told
-    return {
-        "ProcessingJobName": composed(at.job(RUN_ID, names.EVALUATE_STEP)),
-        "AppSpecification": {
-            "ImageUri": str(IMAGE_URI if at.evaluation_image == at.image else JUDGING_IMAGE_URI),
-            "ContainerEntrypoint": ["/usr/bin/env", *_WITHOUT_CREDENTIALS, "python3", "-c", SCRIPT],
-            "ContainerArguments": _arguments(at),
-        },
-        "ProcessingInputs": _inputs(at),
-        "ProcessingOutputConfig": {"Outputs": [_output(at)], "KmsKeyId": str(KEY_ARN)},
-        "ProcessingResources": {
-            "ClusterConfig": {
-                "InstanceCount": 1,
-                "InstanceType": instance_type(at.spec.evaluate.instance),
-                "VolumeSizeInGB": VOLUME_GIB,
-            }
-        },
-        "StoppingCondition": {"MaxRuntimeInSeconds": at.spec.evaluate.max_runtime},
-        "RoleArn": role.arn,
-        "Tags": tags(at),
-        **({"Environment": {thresholds.THRESHOLD: threshold}} if threshold else {}),
-        **({"NetworkConfig": {"VpcConfig": network}} if network else {}),
-    }
+    return held_out_job(
+        at,
+        role,
+        step=names.EVALUATE_STEP,
+        script=SCRIPT,
+        arguments=_arguments(at),
+        inputs=_inputs(at),
+        output=files.EVALUATION_FOLDER,
+    )
 
 
 def _arguments(at: Surroundings) -> list[str]:
@@ -113,35 +85,25 @@ def _inputs(at: Surroundings) -> str:
     asked = []
     if at.judging_image:
         challenger, champion = (_answers_uri(at, name) for name in (files.CHALLENGER_INPUT, files.CHAMPION_INPUT))
-        asked = [_input(files.ASKED, composed(run_uri(at, f"{files.ASKED}/")))]
+        asked = [job_input(files.ASKED, composed(run_uri(at, f"{files.ASKED}/")))]
     always = [
-        _input(files.CODE_INPUT, code_uri(at)),
-        _input(files.TEST_INPUT, manifest(files.TEST_CHANNEL), kind="ManifestFile"),
+        *code_and_examples(at),
         *asked,
-        _input(files.CHALLENGER_INPUT, challenger),
+        job_input(files.CHALLENGER_INPUT, challenger),
     ]
-    return lengthened(always, _input(files.CHAMPION_INPUT, champion), when=exists(archive))
+    return lengthened(always, job_input(files.CHAMPION_INPUT, champion), when=exists(archive))
 
 
 def _answers_uri(at: Surroundings, model: str) -> str:
     return composed(run_uri(at, f"{files.answers_of(model)}/"))
 
 
-def _input(name: str, uri: str, kind: str = "S3Prefix") -> Document:
-    s3 = {"S3Uri": uri, "LocalPath": f"{INPUTS}/{name}", "S3DataType": kind, "S3InputMode": "File"}
-    return {"InputName": name, "S3Input": s3}
-
-
-def _output(at: Surroundings) -> Document:
-    uri = composed(run_uri(at, files.EVALUATION_FOLDER))
-    return {
-        "OutputName": "evaluation",
-        "S3Output": {"S3Uri": uri, "LocalPath": OUTPUT, "S3UploadMode": "EndOfJob"},
-    }
-
-
 def _role(at: Surroundings) -> JobRole:
-    judged = (f"{files.ASKED}/*", f"{files.ANSWERED}/*") if at.judging_image else (f"{files.TRAIN}/*",)
+    judged = (
+        (f"{files.ASKED}/*", f"{files.ANSWERED}/*")
+        if at.judging_image
+        else (f"{files.TRAIN}/*", f"{compiled.FOLDER}/*")
+    )
     return JobRole(
         name=PROCESSING,
         purpose=f"Evaluation jobs of {at.pipeline}",

@@ -83,8 +83,9 @@ def spec_hash(spec: PipelineSpec) -> str:
     document["approval"] = AUTOMATIC
     if not spec.deploy.is_batch:
         del document["deploy"]["kind"]
-    if not spec.deploy.chain:
-        del document["deploy"]["chain"]
+    for field in ("chain", "compile"):
+        if not getattr(spec.deploy, field):
+            del document["deploy"][field]
     if spec.train.distribution is None:
         del document["train"]["distribution"]
     if spec.gate.at_threshold is None:

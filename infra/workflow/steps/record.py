@@ -7,9 +7,20 @@ from typing import Any
 from contract import files, functions, names, outcomes
 from contract.approvals import APPROVAL
 from contract.batches import BATCH
+from contract.compiled import COMPILING
 from contract.scaling import SCALING
 from contract.shadows import SHADOW
-from contract.states import ANSWER, ASK_CHALLENGER, ASK_CHAMPION, EVALUATE, NOT_RECORDED, RECORD, TRAIN, VARIABLES
+from contract.states import (
+    ANSWER,
+    ASK_CHALLENGER,
+    ASK_CHAMPION,
+    COMPILE,
+    EVALUATE,
+    NOT_RECORDED,
+    RECORD,
+    TRAIN,
+    VARIABLES,
+)
 from infra.grants import Grant, use_key
 from infra.workflow.conditions import any_of, equals, is_not
 from infra.workflow.expressions import RUN_ID, composed, expression
@@ -61,6 +72,7 @@ def _payload(at: Surroundings, training: Training) -> dict[str, Any]:
         "execution_arn": expression("$states.context.Execution.Id"),
         "endpoint_name": at.endpoint,
         **(variables(BATCH) if at.spec.deploy.is_batch else {}),
+        **(variables(COMPILING) if at.spec.deploy.compile else {}),
         **(variables(SCALING) if at.spec.deploy.autoscale else {}),
         **(variables(APPROVAL) if at.spec.approval.manual else {}),
         **(variables(SHADOW) if at.spec.deploy.has_shadow else {}),
@@ -68,6 +80,7 @@ def _payload(at: Surroundings, training: Training) -> dict[str, Any]:
         **({"alarms": True} if own_alarms(at) else {}),
         "jobs": {
             TRAIN: composed(training.way.job_name(at)),
+            **({COMPILE: composed(at.job(RUN_ID, names.COMPILE_STEP))} if at.spec.deploy.compile else {}),
             EVALUATE: composed(at.job(RUN_ID, names.EVALUATE_STEP)),
             **(_asked(at) if at.judging_image else {}),
             **({ANSWER: composed(at.job(RUN_ID, names.ANSWER_STEP))} if at.spec.deploy.is_batch else {}),

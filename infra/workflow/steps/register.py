@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract import files, outcomes, thresholds
+from contract import compiled, files, outcomes, thresholds
 from contract.approvals import APPROVED, NOT_APPROVED, PENDING
 from contract.states import RECORD, REGISTER
 from infra.grants import Grant
@@ -16,6 +16,7 @@ from infra.workflow.surroundings import HOSTING_IMAGE_URI, Surroundings
 from infra.workflow.training import Training
 from infra.workflow.transform import CSV
 
+_TRAINED = expression(f"$training.{compiled.TRAINED_MODEL_DATA}")
 _CONTENT_TYPES = ("text/csv", "application/json", "application/x-npy")
 
 
@@ -50,6 +51,7 @@ def _candidate(at: Surroundings, training: Training) -> Document:
         "metric": expression("$decision.metric"),
         "fingerprint": expression("$plan.fingerprint"),
         **({thresholds.KEPT: threshold} if threshold else {}),
+        **({compiled.TRAINED_MODEL_DATA: _TRAINED} if at.spec.deploy.compile else {}),
         **training.way.candidate,
         **candidates(chain(at, ENVIRONMENT)),
     }

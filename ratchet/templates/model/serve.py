@@ -10,7 +10,6 @@ import json
 from io import StringIO
 from pathlib import Path
 
-import joblib
 import numpy as np
 
 from toolkit.micro_batches import in_batches
@@ -21,6 +20,8 @@ from toolkit.threshold import with_threshold
 
 def model_fn(model_dir):
     """The model, loaded once."""
+    import joblib  # here: with deploy.compile another model_fn takes this one's place, and nothing needs joblib
+
     return joblib.load(Path(model_dir) / "model.joblib")
 
 
