@@ -7,10 +7,20 @@ of one's own have answered before (steps/ask.py); then the job judges what they 
 from __future__ import annotations
 
 from contract import evaluations, files, held_out, names, thresholds
+from contract.candidates import CANDIDATE, INPUT
 from contract.code_archive import INPUTS, OUTPUT, program
 from contract.states import EVALUATE
 from infra.workflow.conditions import exists
-from infra.workflow.expressions import RUN_ID, composed, expression, lengthened, members, results
+from infra.workflow.expressions import (
+    RUN_ID,
+    composed,
+    expression,
+    jsonata,
+    lengthened,
+    members,
+    quoted,
+    results,
+)
 from infra.workflow.folder import opened, write_own_run
 from infra.workflow.instances import instance_type
 from infra.workflow.job_role import PROCESSING, PROCESSING_LOGS, JobRole, read_channels, read_code, run_container
@@ -19,6 +29,7 @@ from infra.workflow.requests import Document, code_uri, manifest, run_uri, tags,
 from infra.workflow.run_grants import read_from_runs
 from infra.workflow.step import Step
 from infra.workflow.surroundings import IMAGE_URI, JUDGING_IMAGE_URI, KEY_ARN, Surroundings
+from infra.workflow.way import Way
 
 # The state by which evaluation begins.
 OPEN = "OpenEvaluation"
@@ -40,7 +51,7 @@ _WITHOUT_CREDENTIALS = [word for name in CREDENTIALS for word in ("-u", name)]
 _DESCRIPTION = results("ProcessingJobName", "ProcessingJobStatus", "ExitMessage", "FailureReason")
 
 
-def evaluate(at: Surroundings, *, then: str) -> Step:
+def evaluate(at: Surroundings, way: Way, *, then: str) -> Step:
     """`$evaluation` is what became of the job; its figures lie in the run's folder."""
     role = _role(at)
     described = members(
@@ -53,7 +64,7 @@ def evaluate(at: Surroundings, *, then: str) -> Step:
     states = opened(OPEN, role, then=EVALUATE) | job(
         EVALUATE,
         "createProcessingJob",
-        processing_job(at, role),
+        processing_job(at, role, way),
         types=at.spec.evaluate.instance,
         patience=at.spec.evaluate.wait_for_instance,
         longest=at.spec.evaluate.max_runtime,
@@ -68,7 +79,7 @@ def evaluate(at: Surroundings, *, then: str) -> Step:
     )
 
 
-def processing_job(at: Surroundings, role: JobRole) -> Document:
+def processing_job(at: Surroundings, role: JobRole, way: Way) -> Document:
     """CreateProcessingJob."""
     network, threshold = vpc(at), at.spec.serving.told
     return {
@@ -78,7 +89,7 @@ def processing_job(at: Surroundings, role: JobRole) -> Document:
             "ContainerEntrypoint": ["/usr/bin/env", *_WITHOUT_CREDENTIALS, "python3", "-c", SCRIPT],
             "ContainerArguments": _arguments(at),
         },
-        "ProcessingInputs": _inputs(at),
+        "ProcessingInputs": _inputs(at, way),
         "ProcessingOutputConfig": {"Outputs": [_output(at)], "KmsKeyId": str(KEY_ARN)},
         "ProcessingResources": {
             "ClusterConfig": {
@@ -100,14 +111,18 @@ def _arguments(at: Surroundings) -> list[str]:
     gate = at.spec.gate
     reading = held_out.arguments(at.spec.reading)
     classes = ["--classes"] if gate.classes else []
-    # Half of the time for a metric of the user's own, which may be slow.
-    seconds = ["--metric-seconds", str(at.spec.evaluate.max_runtime // 2)] if evaluations.is_own(gate.metric) else []
+    several = [word for candidate in at.spec.candidates for word in ("--candidate", candidate.name)]
+    # Half of the time for a metric of the user's own, which may be slow, of all candidates together.
+    longest = at.spec.evaluate.max_runtime // 2 // max(1, len(at.spec.candidates))
+    seconds = ["--metric-seconds", str(longest)] if evaluations.is_own(gate.metric) else []
     over_http = ["--answered"] if at.judging_image else []
-    return ["--metric", gate.metric, *reading, *classes, *seconds, *over_http, "--confidence", str(gate.confidence)]
+    confidence = ["--confidence", str(gate.confidence)]
+    return ["--metric", gate.metric, *reading, *classes, *seconds, *over_http, *several, *confidence]
 
 
-def _inputs(at: Surroundings) -> str:
-    """The job's inputs; the champion's is there when there is a champion. Of models over HTTP it gets their answers."""
+def _inputs(at: Surroundings, way: Way) -> str:
+    """The job's inputs; the champion's is there when there is a champion. Of models over HTTP it gets their answers, of
+    candidates each that has left a model."""
     archive = "$plan.champion.model_data"
     challenger, champion = expression("$training.model_data"), expression(archive)
     asked = []
@@ -118,9 +133,19 @@ def _inputs(at: Surroundings) -> str:
         _input(files.CODE_INPUT, code_uri(at)),
         _input(files.TEST_INPUT, manifest(files.TEST_CHANNEL), kind="ManifestFile"),
         *asked,
-        _input(files.CHALLENGER_INPUT, challenger),
+        *([] if way.challengers else [_input(files.CHALLENGER_INPUT, challenger)]),
     ]
-    return lengthened(always, _input(files.CHAMPION_INPUT, champion), when=exists(archive))
+    with_champion = lengthened(always, _input(files.CHAMPION_INPUT, champion), when=exists(archive))
+    if way.challengers is None:
+        return with_champion
+    return expression(f"$append({jsonata(with_champion)}, {way.challengers}.{jsonata(_candidate())})")
+
+
+def _candidate() -> Document:
+    """A candidate's input, over its entry of the machine's variable."""
+    name, path = (f"{quoted(beginning)} & {CANDIDATE}" for beginning in (INPUT, f"{INPUTS}/{INPUT}"))
+    found = _input(INPUT, expression("training.model_data"))
+    return {"InputName": expression(name), "S3Input": {**found["S3Input"], "LocalPath": expression(path)}}
 
 
 def _answers_uri(at: Surroundings, model: str) -> str:

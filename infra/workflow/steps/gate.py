@@ -10,18 +10,21 @@ from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, write_runs
 from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
+from infra.workflow.way import Way
 
 
-def gate(at: Surroundings, *, then: str) -> Step:
-    """`$decision` says whether, and why."""
+def gate(at: Surroundings, way: Way, *, then: str) -> Step:
+    """`$decision` says whether, and why; of candidates, which of them is the challenger."""
     decides = _function(at)
     payload = {
         "run": expression("$run"),
         "gate": at.spec.gate.model_dump(mode="json"),
         "champion": expression("$plan.champion"),
         "supersede": expression("$plan.supersede"),
+        **way.gate,
     }
-    return Step(states=invoke(GATE, decides, payload, then=then, result="decision"), function=decides)
+    decided = invoke(GATE, decides, payload, then=then, result="decision", assign=way.chosen)
+    return Step(states=decided, function=decides)
 
 
 def _function(at: Surroundings) -> RunFunction:
