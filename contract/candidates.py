@@ -6,7 +6,7 @@ job, or null, "wrong": {"error", "cause"} of a job that failed, was stopped or w
 evaluation.json then is that of the best of them, with {CANDIDATE: its name, CANDIDATES: [each, in their order]}; the
 record has the list with what the jobs were:
 
-    {"candidate", "job", "status", "seconds", "instance", "hyperparameters", "metrics", "spot"?, "stopped_by"?,
+    {"candidate", "job", "status", "seconds", "instance", "entry", "hyperparameters", "metrics", "spot"?, "stopped_by"?,
      "score", "interval", "difference", "difference_interval": what it was judged, against the champion where there is
      one, or "cannot_answer": why it wasn't, or "failure": why there is no model}
 """

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.candidates import CANDIDATE, CANDIDATES
+from contract.evaluations import CANNOT_ANSWER
 from contract.run_table import STOPPED_BY
 
 Document = Mapping[str, Any]
@@ -14,7 +15,7 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Row:
-    """A candidate for the table; `values` are its hyperparameters in the order of `Table.columns`."""
+    """A candidate for the table; `values` are those of its hyperparameters that are in `Table.columns`."""
 
     name: str
     job: str
@@ -32,7 +33,8 @@ class Row:
 class Table:
     """All candidates, in the order of pipeline.yaml.
 
-    columns: the hyperparameters in which they differ; confidence: of each one's intervals, where they were judged.
+    columns: in what they differ, of script and hyperparameters; confidence: of each one's intervals, where there are
+        some.
     """
 
     metric: str
@@ -84,14 +86,19 @@ def _told(one: Document, chosen: str) -> str:
 
 
 def _differing(found: Sequence[Document]) -> tuple[str, ...]:
-    """The hyperparameters of which not all candidates have the same."""
-    given = [one.get("hyperparameters") or {} for one in found if one.get("hyperparameters")]
+    """Their scripts and hyperparameters, of which not all candidates have the same."""
+    given = [_values(one) for one in found if one.get("entry")]
     names = dict.fromkeys(name for values in given for name in values)
     return tuple(name for name in names if len({values.get(name) for values in given}) > 1)
 
 
+def _values(one: Document) -> Document:
+    """What a candidate was trained by: its script, and its hyperparameters."""
+    return {"script": one.get("entry"), **(one.get("hyperparameters") or {})}
+
+
 def _row(one: Document, columns: Sequence[str], chosen: str) -> Row:
-    values = one.get("hyperparameters") or {}
+    values = _values(one)
     name = str(one.get(CANDIDATE, ""))
     return Row(
         name=name,
@@ -100,7 +107,7 @@ def _row(one: Document, columns: Sequence[str], chosen: str) -> Row:
         score=_number(one.get("score")),
         interval=_interval(one.get("interval"), ""),
         difference=_interval(one.get("difference_interval"), "+"),
-        values=tuple(str(values.get(column, "")) for column in columns),
+        values=tuple(str(values.get(column) or "") for column in columns),
         seconds=one.get("seconds"),
         chosen=bool(chosen) and name == chosen,
         why=_why(one),
@@ -111,7 +118,7 @@ def _why(one: Document) -> str:
     """Why it has no score."""
     if one.get(STOPPED_BY):
         return f"stopped by {one[STOPPED_BY]}"
-    return str(one.get("failure") or one.get("cannot_answer") or "")
+    return str(one.get("failure") or one.get(CANNOT_ANSWER) or "")
 
 
 def _number(value: Any) -> str:

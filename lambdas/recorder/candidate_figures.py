@@ -7,9 +7,10 @@ from typing import Any
 
 from common.json_values import storable
 
-from contract import environment, outcomes
+from contract import environment, files, outcomes
 from contract.candidates import CANDIDATE, CANDIDATES
 from contract.causes import document_in, outcome_of, readable
+from contract.evaluations import CANNOT_ANSWER
 from contract.run_table import STOPPED_BY
 from contract.states import TRAIN
 from contract.verdicts import ISSUES_FOUND
@@ -18,7 +19,7 @@ from recorder import spot_figures, training_figures
 Document = dict[str, Any]
 
 _KEPT = ("status", "seconds", "instance", "spot")
-_FIGURES = ("score", "interval", "difference", "difference_interval", "cannot_answer")
+_FIGURES = ("score", "interval", "difference", "difference_interval", CANNOT_ANSWER)
 _CAUSE_LENGTH = 500
 
 
@@ -69,6 +70,7 @@ def _figures(each: Mapping[str, Any], judged: Mapping[str, Any], verdicts: Seque
         "status": described.get("TrainingJobStatus") or ("NotBegun" if wrong else None),
         **{name: training.get(name) for name in _KEPT if training.get(name) is not None},
         "spot": _spot(each),
+        "entry": (training.get("hyperparameters") or described.get("HyperParameters") or {}).get(files.PROGRAM),
         **training_figures.figures(each["training"], wrong),
         STOPPED_BY: _rule(each["job"], verdicts) if wrong and _is_stopped(wrong) else None,
         "failure": _why(wrong) if wrong else None,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contract import files
 from ratchet.spec.candidates import most_hyperparameters
 from ratchet.spec.pipeline import PipelineSpec
 from ratchet.spec.train import HYPERPARAMETERS
 from ratchet.spec.train_hosts import launched_by
 
 # By which a framework's container finds the script (SageMaker Training Toolkit, params).
-SCRIPT_MODE = ("sagemaker_program", "sagemaker_submit_directory", "sagemaker_job_name")
+SCRIPT_MODE = (files.PROGRAM, "sagemaker_submit_directory", "sagemaker_job_name")
 # Which a tuning job gives each of its training jobs.
 _OBJECTIVE = "_tuning_objective_metric"
 
