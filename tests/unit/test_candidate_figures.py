@@ -74,8 +74,8 @@ def test_the_decision_says_which_is_the_challenger_and_at_what_confidence() -> N
     assert decision["confidence"] == pytest.approx(0.975)
     assert decision["reason"] == (
         "better than the champion by more than 0: accuracy 0.8100 against the champion's 0.7700, difference in "
-        "[+0.0100, +0.0700] with 97.5% confidence; tf-idf is the best of 2 candidates (tf-idf 0.8100, embedding without "
-        "one), for which the interval allows"
+        "[+0.0100, +0.0700] with 97.5% confidence; tf-idf is the best of 2 candidates (tf-idf 0.8100, embedding "
+        "without one), for which the interval allows"
     )
 
 
@@ -161,7 +161,8 @@ RECORD: dict[str, Any] = {
 
 def test_a_line_tells_each() -> None:
     assert candidate_figures.sentence(RECORD) == (
-        "tf-idf 0.8100 (went to the gate), embedding: training job job-2 was stopped (StopTrainingJob) before it was done"
+        "tf-idf 0.8100 (went to the gate), embedding: training job job-2 was stopped (StopTrainingJob) before it was "
+        "done"
     )
     assert candidate_figures.sentence({}) == ""
 
