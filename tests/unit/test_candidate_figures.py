@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from gate import candidates as of_gate
 from gate.decision import decide
 from gate.evaluation import BadEvaluationError
 from recorder import candidate_figures as of_record
+from run_documents import promoted_sources
 
 from contract.candidates import confidence_of_each
-from ratchet import candidate_figures
+from ratchet import candidate_figures, report
 
 GATE = {"metric": "accuracy", "minimum": 0.7, "beat_champion_by": 0.0, "confidence": 0.95}
 NAMES = ("tf-idf", "embedding")
@@ -177,3 +179,16 @@ def test_the_table_has_what_they_differ_in() -> None:
         ("embedding", "–", "", ("embedding.py", "2"), False),
     ]
     assert candidate_figures.table({}) is None
+
+
+def test_the_report_shows_them_and_the_losses_of_the_one_that_went_on() -> None:
+    sources = promoted_sources()
+    assert 'id="candidates"' not in report.render(sources)
+    run = sources.run
+    decision = {**run.decision, **RECORD["decision"]}
+    with_candidates = replace(run, document={**run.document, **RECORD, "decision": decision})
+    page = report.render(replace(sources, run=with_candidates))
+    assert "tf-idf went to the gate, the best of 2" in page and "97.5% confidence" in page
+    assert "before it was done" in page and "[+0.0100, +0.0700]" in page
+    assert report.shown_tensors(with_candidates).endswith("/train/tensors/tf-idf")
+    assert with_candidates.candidates.startswith("tf-idf 0.8100 (went to the gate)")
