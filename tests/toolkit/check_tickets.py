@@ -31,7 +31,7 @@ sys.modules.pop("serve")
 sys.path.remove(str(FOLDER))
 
 TEXTS = ["please order a headset, thanks", "the vpn drops every few minutes"]
-SMALL = {tfidf: ("--c", "3", "--letters", "3"), embedding: ("--epochs", "10", "--dim", "16", "--buckets", "4096")}
+SMALL = {tfidf: ("--c", "3"), embedding: ("--epochs", "10", "--dim", "16", "--buckets", "4096")}
 
 
 def trained(script, folder, *more):

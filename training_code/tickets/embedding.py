@@ -22,7 +22,7 @@ from toolkit.serving import save_serving_code
 # The knobs. pipeline.yaml's hyperparameters override them.
 DIM = 64  # numbers of an n-gram's vector
 BUCKETS = 1 << 18  # vectors; n-grams of one hash share one
-EPOCHS = 20
+EPOCHS = 10
 RATE = 0.5  # at the beginning; it falls to nothing
 BATCH = 8  # texts a step
 FOLDS = 5  # of the cross-validation by which confidences are known
