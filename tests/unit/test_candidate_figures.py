@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from recorder import candidate_figures as of_record
 from run_documents import promoted_sources
 
 from contract.candidates import confidence_of_each
-from ratchet import candidate_figures, report
+from contract.histories import Execution, Visit
+from ratchet import candidate_figures, report, run_logs
+from ratchet.runs import Run
 
 GATE = {"metric": "accuracy", "minimum": 0.7, "beat_champion_by": 0.0, "confidence": 0.95}
 NAMES = ("tf-idf", "embedding")
@@ -192,3 +195,18 @@ def test_the_report_shows_them_and_the_losses_of_the_one_that_went_on() -> None:
     assert "before it was done" in page and "[+0.0100, +0.0700]" in page
     assert report.shown_tensors(with_candidates).endswith("/train/tensors/tf-idf")
     assert with_candidates.candidates.startswith("tf-idf 0.8100 (went to the gate)")
+
+
+def test_the_logs_of_all_of_them_are_read_while_they_run_and_afterwards() -> None:
+    def visit(number: int, name: str) -> Visit:
+        told = {"TrainingJobName": f"job-{number}", "Environment": {"RATCHET_CANDIDATE": name}}
+        return Visit("TrainCandidate", "Task", datetime.now(UTC), parameters=told)
+
+    running = Run("tickets", "20261120-101112-abcd", "Running", {})
+    execution = Execution((visit(1, "tf-idf"), visit(2, "embedding")))
+    ended = Run("tickets", "20261120-101112-abcd", "Promoted", {**RECORD, "jobs": {"train": "job-1", "evaluate": "e"}})
+    for run, seen in ((running, execution), (ended, Execution(()))):
+        sources = {source.name: source.stream_prefix for source in run_logs._sources(run, seen, str)}
+        assert sources.items() >= {"train-tf-idf": "job-1/", "train-embedding": "job-2/"}.items()
+        assert "train" not in sources
+    assert "evaluate" in sources
