@@ -51,6 +51,16 @@ class Candidates(Judging):
         self.assertEqual([each["candidate"] for each in found["candidates"]], ["tree"])
         self.assertAlmostEqual(found["confidence"], 0.95)
 
+    def test_five_and_a_champion_are_judged_in_one_job(self):
+        names = [f"n{number}" for number in range(5)]
+        for name in names:
+            self.candidate(name, column="0" if name == "n3" else "1")
+        self.model("champion", column="1")
+        found = self.judged(*(word for name in names for word in ("--candidate", name)))
+        self.assertEqual((found["candidate"], len(found["candidates"])), ("n3", 5))
+        self.assertAlmostEqual(found["confidence"], 0.99)
+        self.assertGreater(found["interval"][0], 0.1)
+
     def test_one_that_cannot_answer_says_why_and_the_other_goes_on(self):
         self.candidate("plain", serve=FAILS)
         self.candidate("tree", column="1")
