@@ -34,8 +34,8 @@ class Way:
         plan: what Plan is told besides; plan_grants: what it may do for that.
         jobs: the names of jobs that the run makes besides, by their states.
         environment: the job's variables besides.
-        challengers: what of them is judged, as JSONata text; None: `$training` is the challenger's.
-        gate: what the gate is told of them; chosen: what it sets, by which of them is the best.
+        candidates: the names of those jobs' models, of which one is chosen; challengers: those of the machine's that
+            are judged, as JSONata text (None: `$training` is the challenger's); chosen: what the gate sets then.
         step: the states behind the training job's own.
     """
 
@@ -54,8 +54,8 @@ class Way:
     plan_grants: Sequence[Grant] = ()
     jobs: Document = field(default_factory=dict)
     environment: Document = field(default_factory=dict)
+    candidates: Sequence[str] = ()
     challengers: str | None = None
-    gate: Document = field(default_factory=dict)
     chosen: Document = field(default_factory=dict)
     step: Step = NOTHING
 

@@ -171,6 +171,13 @@ def test_all_that_are_stopped_stop_the_run(tmp_path: Path) -> None:
     assert json.loads(ran.recorded["failure"]["cause"])["TrainingJobStatus"] == "Stopped"
 
 
+def test_a_run_without_work_is_recorded_with_none_of_them(tmp_path: Path) -> None:
+    ran = run(spec_with(tmp_path), world(plan={**PLAN, "outcome": "UpToDate"}))
+    assert not ran.called("createTrainingJob")
+    assert (ran.recorded["candidates"], ran.recorded["jobs"]["Train"]) == (None, "")
+    assert ran.recorded["outcome"] == "UpToDate"
+
+
 def test_the_folder_is_open_to_all_of_them_and_closed_before_they_are_judged(tmp_path: Path) -> None:
     ran = run(spec_with(tmp_path), world())
     calls = [name for name, _ in ran.calls if name in ("tagRole", "createTrainingJob", "createProcessingJob")]

@@ -76,8 +76,8 @@ def side_by_side(candidates: Sequence[Candidate], *, then: str) -> Way:
         environment={environment.CANDIDATE: composed(_NAME)},
         variables={CANDIDATES: None},
         jobs={TRAIN: expression(_job_that_tells())},
+        candidates=[candidate.name for candidate in candidates],
         challengers=_TRAINED,
-        gate={CANDIDATES: [candidate.name for candidate in candidates]},
         chosen={"training": expression(chosen)},
     )
 
@@ -90,7 +90,7 @@ def _with_own(hyperparameters: Document) -> str:
 def _job_that_tells() -> str:
     """The job of the best candidate; before it is chosen the first one's that went wrong, if one did."""
     job, first = "$training.description.TrainingJobName", f"$append(${CANDIDATES}[{WRONG} != null], ${CANDIDATES})[0]"
-    return f"{exists(job)} ? {job} : {exists(first)} ? {first}.job : ''"
+    return f"{exists(job)} ? {job} : ${CANDIDATES} = null ? '' : {first}.job"
 
 
 def _item(number: int, candidate: Candidate) -> Document:

@@ -87,7 +87,7 @@ def processing_job(at: Surroundings, role: JobRole, way: Way) -> Document:
         "AppSpecification": {
             "ImageUri": str(IMAGE_URI if at.evaluation_image == at.image else JUDGING_IMAGE_URI),
             "ContainerEntrypoint": ["/usr/bin/env", *_WITHOUT_CREDENTIALS, "python3", "-c", SCRIPT],
-            "ContainerArguments": _arguments(at),
+            "ContainerArguments": _arguments(at, way),
         },
         "ProcessingInputs": _inputs(at, way),
         "ProcessingOutputConfig": {"Outputs": [_output(at)], "KmsKeyId": str(KEY_ARN)},
@@ -106,14 +106,14 @@ def processing_job(at: Surroundings, role: JobRole, way: Way) -> Document:
     }
 
 
-def _arguments(at: Surroundings) -> list[str]:
+def _arguments(at: Surroundings, way: Way) -> list[str]:
     """The options of toolkit/evaluate.py."""
     gate = at.spec.gate
     reading = held_out.arguments(at.spec.reading)
     classes = ["--classes"] if gate.classes else []
-    several = [word for candidate in at.spec.candidates for word in ("--candidate", candidate.name)]
+    several = [word for name in way.candidates for word in ("--candidate", name)]
     # Half of the time for a metric of the user's own, which may be slow, of all candidates together.
-    longest = at.spec.evaluate.max_runtime // 2 // max(1, len(at.spec.candidates))
+    longest = at.spec.evaluate.max_runtime // 2 // max(1, len(way.candidates))
     seconds = ["--metric-seconds", str(longest)] if evaluations.is_own(gate.metric) else []
     over_http = ["--answered"] if at.judging_image else []
     confidence = ["--confidence", str(gate.confidence)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contract import files, functions
+from contract.candidates import CANDIDATES
 from contract.states import GATE
 from infra.grants import Grant, list_prefixes, use_key
 from infra.workflow.expressions import expression
@@ -21,7 +22,7 @@ def gate(at: Surroundings, way: Way, *, then: str) -> Step:
         "gate": at.spec.gate.model_dump(mode="json"),
         "champion": expression("$plan.champion"),
         "supersede": expression("$plan.supersede"),
-        **way.gate,
+        **({CANDIDATES: list(way.candidates)} if way.candidates else {}),
     }
     decided = invoke(GATE, decides, payload, then=then, result="decision", assign=way.chosen)
     return Step(states=decided, function=decides)
