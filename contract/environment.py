@@ -18,6 +18,8 @@ from contract import names
 VALUE_LENGTH = 512
 
 ENVIRONMENT, PIPELINE, RUN_ID = "RATCHET_ENVIRONMENT", "RATCHET_PIPELINE", "RATCHET_RUN_ID"
+# Of a run that trains several candidates (candidates.py): the name of this one.
+CANDIDATE = "RATCHET_CANDIDATE"
 # The probe's settings, and a folder for its tensors where the job isn't SageMaker's.
 PROBE, TENSORS = "RATCHET_PROBE", "RATCHET_TENSORS"
 # The rules that judge beside the script, and those that SageMaker Debugger evaluates: a JSON list of

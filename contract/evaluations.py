@@ -22,6 +22,14 @@ OF_PROBABILITIES = (*OF_TWO_CLASSES, ROC_AUC_OVR, LOG_LOSS, BRIER_SCORE, CALIBRA
 SEGMENTS, CLASSES = "segments", "classes"
 # Of evaluation.json: classes that a model answers a probability for, though no held-out example is of them.
 NOT_HELD_OUT = "not_held_out"
+# A model's own error may be a page long; the run's record and the model package keep its beginning.
+CANNOT_ANSWER_LENGTH = 500
+
+
+def short(message: str) -> str:
+    """Why a model can't answer, on one line, and no longer than a sentence may be."""
+    text = " ".join(message.split()).rstrip(".")
+    return text if len(text) <= CANNOT_ANSWER_LENGTH else text[: CANNOT_ANSWER_LENGTH - 1] + "…"
 
 
 def is_own(metric: str) -> bool:

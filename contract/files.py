@@ -38,6 +38,8 @@ SOURCE_ARCHIVE = "sourcedir.tar.gz"
 ARCHIVE_ENDING = ".tar.gz"
 # In a model's folder, and in the source archive made from it.
 SPEC_FILE, TRAINING_SCRIPT, SERVING_SCRIPT, REQUIREMENTS = "pipeline.yaml", "train.py", "serve.py", "requirements.txt"
+# The hyperparameter by which a framework's container finds the script to run (SageMaker Training Toolkit, params).
+PROGRAM = "sagemaker_program"
 TOOLKIT, CONTRACT = "toolkit", "contract"
 
 TRAIN = "train"
@@ -137,6 +139,11 @@ def verdicts(training_job: str) -> str:
 def of_trial(folder: str, job: str) -> str:
     """A folder of one of a tuning job's training jobs."""
     return f"{folder}/{job}"
+
+
+def of_candidate(folder: str, candidate: str) -> str:
+    """A folder of the training job of one of several candidates."""
+    return f"{folder}/{candidate}"
 
 
 def rules_folder(tensors: str) -> str:

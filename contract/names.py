@@ -5,7 +5,8 @@
 <environment>-<pipeline>-<hash>-<what>              the alarms on an endpoint config's fleet while it is deployed
 <environment>-<pipeline>-<run id>-<step>            a run's jobs: by their names, what an environment may do to its own
                                                     it can't do to another's in the same account
-<environment>-<pipeline>-<run id>-train-<round>     its training jobs, where it trains in rounds
+<environment>-<pipeline>-<run id>-train-<round>     its training jobs, where it trains in rounds,
+                                                    and those of its candidates, by their number
 <environment>-<pipeline>-<run token>                its tuning job, whose name is short: the token stands for the run id
 <environment>-<pipeline>-<run token>-NNN-<8 hex>    the tuning job's training jobs, its trials, as SageMaker names them
 ratchet-<environment>-<pipeline>    the pipeline's stack, and `-shared` the one that all pipelines share

@@ -56,6 +56,8 @@ MILESTONES = (
     RECORD,
 )
 
+# The training job of one of several candidates, within TRAIN.
+TRAIN_CANDIDATE = "TrainCandidate"
 # The transform jobs in which the models of an image of one's own answer, before EVALUATE.
 ASK_CHALLENGER, ASK_CHAMPION = "AskChallenger", "AskChampion"
 UNDO, REPAIR = "Undo", "Repair"

@@ -13,11 +13,13 @@ import jinja2
 from botocore.exceptions import ClientError
 
 from contract import causes, files, names, outcomes, verdicts
+from contract.candidates import CANDIDATE
 from contract.histories import Execution
 from contract.thresholds import CURVE, KEPT
 from contract.tuning import TUNING
 from ratchet import (
     answers,
+    candidate_figures,
     curves,
     diagram,
     figures,
@@ -121,7 +123,10 @@ def tensors_of(account: Account, bucket: str, run: Run) -> str:
 
 
 def shown_tensors(run: Run) -> str:
-    """The folder of the tensors whose losses are shown: the best trial's, or the shown round's."""
+    """The folder of the tensors whose losses are shown: of the best trial, the best candidate or the shown round."""
+    candidate = run.decision.get(CANDIDATE)
+    if candidate:
+        return files.run_folder(run.pipeline, run.run_id) + files.of_candidate(files.TENSORS, candidate)
     best = (run.document.get(TUNING) or {}).get("best")
     if not best:
         return files.run_folder(run.pipeline, run.run_id) + files.of_round(files.TENSORS, _shown_round(run))
@@ -182,6 +187,7 @@ def render(sources: Sources, cache: Path | None = None) -> str:
         trials=tuned.trials(run.document),
         tuning=tuning_figures.figure(run.document),
         where="" if sources.environment == names.LOCAL else f" -e {sources.environment}",
+        candidates=candidate_figures.table(run.document),
         rounds=round_figures.rounds(run.document.get("rounds") or {}),
         interval=figures.interval(run.evaluation, run.decision.get("beat_champion_by")),
         record=json.dumps(run.document, indent=2, ensure_ascii=False, default=str),

@@ -13,7 +13,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contract import names, outcomes
+from contract import environment, names, outcomes
+from contract.candidates import CANDIDATE, CANDIDATES
 from contract.histories import Execution, Visit
 from contract.states import ASK_CHALLENGER, ASK_CHAMPION
 from ratchet import history
@@ -197,6 +198,11 @@ def _execution(account: Account, run: Run) -> Execution:
 def _sources(run: Run, execution: Execution, groups: Callable[[str], str]) -> Iterator[_Source]:
     jobs = run.document.get("jobs") or {}
     named = {**_jobs_of(execution), **{step: name for step, name in jobs.items() if isinstance(name, str)}}
+    for candidate, job in (several := _candidates(run, execution)).items():
+        name = f"{names.TRAIN_STEP}-{candidate}"
+        yield _Source(name, JOB_GROUPS[names.TRAIN_STEP], stream_prefix=_streams_of(names.TRAIN_STEP, job))
+    if several:
+        named.pop(names.TRAIN_STEP, None)
     for step, group in JOB_GROUPS.items():
         if step in named:
             yield _Source(step, group, stream_prefix=_streams_of(step, named[step]))
@@ -221,6 +227,17 @@ def _jobs_of(execution: Execution) -> dict[str, str]:
         for key, step in keys.items()
         if key in visit.parameters
     }
+
+
+def _candidates(run: Run, execution: Execution) -> dict[str, str]:
+    """The jobs of a run's candidates by their names, as far as they have begun; nothing of a run without them."""
+    recorded = {str(one[CANDIDATE]): str(one["job"]) for one in run.document.get(CANDIDATES) or ()}
+    begun = {
+        str(visit.parameters["Environment"][environment.CANDIDATE]): str(visit.parameters["TrainingJobName"])
+        for visit in execution.visits
+        if environment.CANDIDATE in (visit.parameters.get("Environment") or ())
+    }
+    return {**begun, **recorded}
 
 
 def _function(visit: Visit) -> str | None:

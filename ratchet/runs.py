@@ -14,7 +14,7 @@ from contract.approvals import APPROVAL, SAID_LATER, waits
 from contract.causes import gist, reason
 from contract.times import moment
 from contract.tuning import TUNING
-from ratchet import autoscaling, batches, tuned
+from ratchet import autoscaling, batches, candidate_figures, tuned
 from ratchet.account import Account
 from ratchet.batches import Batch
 from ratchet.durations import duration
@@ -170,6 +170,11 @@ class Run:
     def tuning(self) -> str:
         """What its tuning job came to, or with what it trained without one; empty where its pipeline never tunes."""
         return tuned.sentence(self.document)
+
+    @property
+    def candidates(self) -> str:
+        """What its candidates came to, in a sentence; empty of a run without them."""
+        return candidate_figures.sentence(self.document)
 
     @property
     def batch(self) -> Batch | None:

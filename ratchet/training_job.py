@@ -13,8 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from contract import files, manifests, states
+from contract.candidates import CANDIDATE
+from contract.files import PROGRAM
 from ratchet.errors import UserError
 from ratchet.spec import PipelineSpec
+from ratchet.spec.candidates import Candidate
 from ratchet.spec.champion_channels import MODEL_TYPE
 from ratchet.spec.data import DISTRIBUTIONS, REPLICATED
 from ratchet.spec.manifest_channels import manifest_channels
@@ -25,7 +28,7 @@ Document = dict[str, Any]
 # The expressions of the request (JSONata): strings and variables, joined by &.
 _EXPRESSION = re.compile(r"\{%(.*)%\}", re.DOTALL)
 _TERM = re.compile(
-    r"""\s*(?:'(?P<plain>[^']*)'|(?P<json>"(?:[^"\\]|\\.)*")|(?P<variable>\$run\.run_id|\$string\(\$round\)))\s*(?:&|$)"""
+    r"""\s*(?:'(?P<plain>[^']*)'|(?P<json>"(?:[^"\\]|\\.)*")|(?P<variable>\$run\.run_id|\$string\(\$round\)|\$own\.(?:candidate|number)))\s*(?:&|$)"""
 )
 _FIRST_ROUND = "1"
 
@@ -39,6 +42,7 @@ def request(  # noqa: PLR0913 - all that a job outside of a run depends on
     code: str,
     tuned: Mapping[str, str] | None = None,
     champions: Mapping[str, str] | None = None,
+    candidate: str | None = None,
 ) -> Document:
     """CreateTrainingJob.
 
@@ -49,21 +53,26 @@ def request(  # noqa: PLR0913 - all that a job outside of a run depends on
         code: the S3 URI of sourcedir.tar.gz.
         tuned: the champion's hyperparameters, as far as pipeline.yaml has them tuned; else the script's own hold.
         champions: the S3 URIs of the models of other pipelines' champions, by their channels.
+        candidate: which of them, where pipeline.yaml has several.
 
     Raises:
         UserError: the machine's request holds something that can't be known without a run.
     """
-    asked: Document = json.loads(definition)["States"][states.TRAIN]["Arguments"]
+    asked, one = _request_of(definition), _candidate(spec, candidate)
     ours = {
         "InputDataConfig": [*_channels(asked, spec, bucket), *_models(champions or {})],
         "HyperParameters": _containers_own(asked, spec),
         "ResourceConfig": {**asked["ResourceConfig"], "InstanceType": _type(asked)},
     }
-    filled: Document = _filled({**asked, **ours}, run_id)
+    number = str(spec.candidates.index(one) + 1) if one else ""
+    variables = {"$run.run_id": run_id, "$string($round)": _FIRST_ROUND}
+    of_one = {f"$own.{CANDIDATE}": one.name, "$own.number": number} if one else {}
+    filled: Document = _filled({**asked, **ours}, {**variables, **of_one})
     found: Document = _moved(filled, files.runs_folder(spec.name), files.tries_folder(spec.name))
     known = {name: value for name, value in (tuned or {}).items() if spec.tune and name in spec.tune.ranges}
     submitted = {} if spec.is_own_container else {"sagemaker_submit_directory": code}
-    own = {**found["HyperParameters"], **submitted}
+    own = {**found["HyperParameters"], **submitted, **({PROGRAM: one.entry} if one else {})}
+    known |= one.hyperparameters if one else {}
     found["HyperParameters"] = {**spec.train.hyperparameters, **known, **own}
     metrics = [{"Name": name, "Regex": regex} for name, regex in spec.train.metrics.items()]
     found["AlgorithmSpecification"].pop("MetricDefinitions", None)
@@ -74,13 +83,37 @@ def request(  # noqa: PLR0913 - all that a job outside of a run depends on
     return found
 
 
+def _request_of(definition: str) -> Document:
+    """The machine's request; of candidates that which each of them fills in."""
+    train = json.loads(definition)["States"][states.TRAIN]
+    several = train.get("ItemProcessor")
+    found: Document = (several["States"][states.TRAIN_CANDIDATE] if several else train)["Arguments"]
+    return found
+
+
+def _candidate(spec: PipelineSpec, name: str | None) -> Candidate | None:
+    """The candidate of that name; None of a pipeline without them.
+
+    Raises:
+        UserError: there is none, or several of which none is named.
+    """
+    names = ", ".join(one.name for one in spec.candidates)
+    if name is None and not spec.candidates:
+        return None
+    found = next((one for one in spec.candidates if one.name == name), None)
+    if found is None:
+        told = f"has no candidate {name!r}" if name else "has candidates, of which one is trained: --candidate NAME"
+        raise UserError(f"{spec.name} {told}" + (f"; they are {names}" if names else "; leave --candidate out"))
+    return found
+
+
 def _containers_own(asked: Document, spec: PipelineSpec) -> dict[str, str]:
     """What a framework's container is told, and none of the user's own; where a pipeline tunes, the deployed are an
     expression over what runs know."""
     if spec.is_own_container:
         return {}
     launcher = launched_by(spec.train.distribution, _type(asked))
-    return {"sagemaker_program": files.TRAINING_SCRIPT, "sagemaker_job_name": asked["TrainingJobName"], **launcher}
+    return {PROGRAM: files.TRAINING_SCRIPT, "sagemaker_job_name": asked["TrainingJobName"], **launcher}
 
 
 def _type(asked: Document) -> str:
@@ -131,14 +164,14 @@ def _models(champions: Mapping[str, str]) -> list[Document]:
     ]
 
 
-def _filled(value: Any, run_id: str) -> Any:
+def _filled(value: Any, variables: Mapping[str, str]) -> Any:
     """A document with its expressions' values."""
     if isinstance(value, Mapping):
-        return {name: _filled(entry, run_id) for name, entry in value.items()}
+        return {name: _filled(entry, variables) for name, entry in value.items()}
     if isinstance(value, list):
-        return [_filled(entry, run_id) for entry in value]
+        return [_filled(entry, variables) for entry in value]
     expression = _EXPRESSION.fullmatch(value) if isinstance(value, str) else None
-    return _evaluated(expression[1].strip(), run_id) if expression else value
+    return _evaluated(expression[1].strip(), variables) if expression else value
 
 
 def _moved(value: Any, folder: str, to: str) -> Any:
@@ -150,8 +183,7 @@ def _moved(value: Any, folder: str, to: str) -> Any:
     return re.sub(rf"(s3://[^/]+/){re.escape(folder)}", rf"\g<1>{to}", value) if isinstance(value, str) else value
 
 
-def _evaluated(text: str, run_id: str) -> str:
-    variables = {"$run.run_id": run_id, "$string($round)": _FIRST_ROUND}
+def _evaluated(text: str, variables: Mapping[str, str]) -> str:
     parts, at = list[str](), 0
     while at < len(text):
         term = _TERM.match(text, at)

@@ -77,14 +77,14 @@ def says_quota_too_small(failure: str = "$failure") -> str:
     return _says(refusals.QUOTA_TOO_SMALL, failure)
 
 
-def says_no_capacity() -> str:
+def says_no_capacity(failure: str = "$failure") -> str:
     """There are no instances of that type for now; the job that was made for them has done nothing."""
-    return _says([refusals.NO_CAPACITY])
+    return _says([refusals.NO_CAPACITY], failure)
 
 
-def says_stopped_job() -> str:
+def says_stopped_job(failure: str = "$failure") -> str:
     """Step Functions has taken a stopped training job for a failed one."""
-    return r'$contains($failure.cause, /"TrainingJobStatus"\s*:\s*"Stopped"/)'
+    return rf'$contains({failure}.cause, /"TrainingJobStatus"\s*:\s*"Stopped"/)'
 
 
 def ran_into_its_limit() -> str:

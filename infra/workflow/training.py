@@ -9,6 +9,7 @@ from infra.workflow.capacity import Capacity, capacity
 from infra.workflow.conditions import all_of, exists
 from infra.workflow.judging import Judging, judging
 from infra.workflow.language import when
+from infra.workflow.steps.candidates import side_by_side
 from infra.workflow.steps.rounds import in_rounds
 from infra.workflow.steps.stopped import BY_RULE
 from infra.workflow.steps.tune import by_tuning
@@ -19,7 +20,7 @@ from ratchet.spec import PipelineSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Once, in rounds or by tuning, on what capacity, and who judges it meanwhile."""
+    """Once, in rounds, by tuning or several candidates side by side, on what capacity, and who judges it meanwhile."""
 
     way: Way
     capacity: Capacity
@@ -39,6 +40,8 @@ def how_it_trains(at: Surroundings, *, again: str, then: str) -> Training:
 def _way(at: Surroundings, *, again: str, then: str) -> Way:
     if at.spec.rounds:
         return in_rounds(at.spec.rounds, again=again, then=then)
+    if at.spec.candidates:
+        return side_by_side(at.spec.candidates, then=then)
     once = _once(at.spec, then=then)
     return by_tuning(at, once, at.spec.tune, then=then) if at.spec.tune else once
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contract import environment, files
 from contract.manifests import manifest_channel, variables
 from infra.workflow.capacity import Capacity
-from infra.workflow.expressions import composed, expression
+from infra.workflow.expressions import composed, expression, members, results
 from infra.workflow.first_process import first_process
 from infra.workflow.instances import instance_type
 from infra.workflow.judging import Judging
@@ -42,11 +42,30 @@ def training_job(at: Surroundings, way: Way, capacity: Capacity, judging: Judgin
         "ResourceConfig": _resources(spec.train),
         **capacity.request,
         "RoleArn": role,
-        "Environment": {**whose(at), **with_manifests(at), **judging.environment},
+        "Environment": {**whose(at), **with_manifests(at), **way.environment, **judging.environment},
         **judging.request,
         "Tags": tags(at),
         **in_vpc(at),
     }
+
+
+def training_description(capacity: Capacity) -> str:
+    """`$training`, over a training job's description; the recorder reads from the environment who judged it."""
+    description = results("TrainingJobName", "TrainingJobStatus", "SecondaryStatus", "FailureReason")
+    return members(
+        {
+            "status": "$states.result.TrainingJobStatus",
+            "model_data": "$states.result.ModelArtifacts.S3ModelArtifacts",
+            "metrics": "$merge($states.result.FinalMetricDataList.{MetricName: Value})",
+            "hyperparameters": "$states.result.HyperParameters",
+            "seconds": "$states.result.TrainingTimeInSeconds",
+            "instance": "$states.result.ResourceConfig.InstanceType",
+            "hosts": "$states.result.ResourceConfig.InstanceCount",
+            **capacity.figures,
+            "environment": "$states.result.Environment",
+            "description": members(description),
+        }
+    )
 
 
 def found_by(at: Surroundings, job_name: str) -> Document:
@@ -59,7 +78,7 @@ def found_by(at: Surroundings, job_name: str) -> Document:
         return {}
     train = at.spec.train
     return {
-        "sagemaker_program": files.TRAINING_SCRIPT,
+        files.PROGRAM: files.TRAINING_SCRIPT,
         "sagemaker_submit_directory": code_uri(at),
         "sagemaker_job_name": job_name,
         **launched_by(train.distribution, instance_type(train.instance)),

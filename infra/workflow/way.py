@@ -33,6 +33,9 @@ class Way:
         candidate: what a model that was trained so keeps besides.
         plan: what Plan is told besides; plan_grants: what it may do for that.
         jobs: the names of jobs that the run makes besides, by their states.
+        environment: the job's variables besides.
+        candidates: the names of those jobs' models, of which one is chosen; challengers: those of the machine's that
+            are judged, as JSONata text (None: `$training` is the challenger's); chosen: what the gate sets then.
         step: the states behind the training job's own.
     """
 
@@ -50,6 +53,10 @@ class Way:
     plan: Document = field(default_factory=dict)
     plan_grants: Sequence[Grant] = ()
     jobs: Document = field(default_factory=dict)
+    environment: Document = field(default_factory=dict)
+    candidates: Sequence[str] = ()
+    challengers: str | None = None
+    chosen: Document = field(default_factory=dict)
     step: Step = NOTHING
 
     def job_name(self, at: Surroundings) -> str:
@@ -60,6 +67,16 @@ class Way:
         """The ARNs of all runs' training jobs."""
         jobs = [at.job(names.ANY_RUN_ID, names.TRAIN_STEP, any_) for any_ in self.any_round]
         return [at.sagemaker("training-job", job) for job in jobs]
+
+    def several(self, at: Surroundings, request: Document, described: str, longest: int) -> Step | None:  # noqa: ARG002 - of one job none of it
+        """The step of several jobs at the same time, in the place of the one job's; None: there is one.
+
+        Args:
+            request: CreateTrainingJob's.
+            described: what is kept of a job, as JSONata text over its description.
+            longest: seconds after which SageMaker ends a job.
+        """
+        return None
 
     def folder(self, at: Surroundings, folder: str) -> str:
         """The S3 URI of a folder for one training job alone: a round must not take up what another has left there."""

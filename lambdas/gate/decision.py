@@ -130,10 +130,15 @@ def _against_the_champion(
     low, high = interval
     figures = (
         f"{metric} {score:.4f} against the champion's {rival:.4f}, "
-        f"difference in [{low:+.4f}, {high:+.4f}] with {gate['confidence']:.0%} confidence"
+        f"difference in [{low:+.4f}, {high:+.4f}] with {_percent(gate['confidence'])} confidence"
     )
     if margin < 0:
         said = "not worse than the champion" if low > margin else "it may be worse than the champion"
     else:
         said = "better than the champion" if low > margin else "not better than the champion"
     return low > margin, f"{said} by more than {abs(margin):g}: {figures}"
+
+
+def _percent(share: float) -> str:
+    """`95%`, `97.5%`."""
+    return f"{100 * share:.3g}%"

@@ -10,6 +10,8 @@ from common.clients import client
 from common.log import Log
 
 from contract import files, functions
+from contract.candidates import CANDIDATES
+from gate.candidates import chosen, of_several, told_of
 from gate.decision import decide
 
 Document = dict[str, Any]
@@ -22,7 +24,8 @@ def handle(event: Document, _context: object) -> Document:
 
     Args:
         event: {"run": the execution's input, "gate": the spec's, "champion": the plan's or null, "supersede": whether
-            a person asked that a champion that can't answer be superseded}.
+            a person asked that a champion that can't answer be superseded}, and of a run that trains candidates
+            "candidates": their names.
 
     Raises:
         ArtifactMissingError: the evaluation job wrote no evaluation.json.
@@ -31,9 +34,11 @@ def handle(event: Document, _context: object) -> Document:
     run = event["run"]
     artifacts = Artifacts(client("s3"), os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
     evaluation = artifacts.read(files.EVALUATION, most=files.EVALUATION_BYTES)
-    decision = decide(
-        evaluation, event["gate"], event["champion"], pipeline=run["pipeline"], supersede=event["supersede"]
-    )
+    named = event.get(CANDIDATES)
+    gate = of_several(event["gate"], named) if named else event["gate"]
+    told = chosen(evaluation, named) if named else {}
+    decision = decide(evaluation, gate, event["champion"], pipeline=run["pipeline"], supersede=event["supersede"])
+    decision = told_of(decision, told) if told else decision
     artifacts.write(files.GATE, decision)
     LOG.info("decided", pipeline=run["pipeline"], run_id=run["run_id"], **decision)
     return decision

@@ -13,7 +13,8 @@ from contract import environment, evaluations, files, outcomes, states, threshol
 from contract.approvals import APPROVAL
 from contract.awaiting import ON_ITS_WAY
 from contract.batches import BATCH
-from contract.causes import outcome_of, readable
+from contract.candidates import CANDIDATE, CANDIDATES
+from contract.causes import CAUSE_LENGTH, outcome_of, readable
 from contract.chains import CHAIN
 from contract.compiled import COMPILING, TRAINED_MODEL_DATA
 from contract.other_champions import OTHER_CHAMPIONS
@@ -21,7 +22,7 @@ from contract.run_table import RULE_VERDICTS, STOPPED_BY, UNFINISHED
 from contract.scaling import SCALING
 from contract.shadows import SHADOW, SKIPPED
 from contract.tuning import TUNED, TUNING, UNTUNED
-from recorder import spot_figures, training_figures
+from recorder import candidate_figures, spot_figures, training_figures
 from recorder.rule_verdicts import rule_verdicts
 
 Document = dict[str, Any]
@@ -77,6 +78,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "execution_arn": event["execution_arn"],
         **{name: plan.get(name) for name in _WORK},
         **_trained(event, rules, begun, timings),
+        CANDIDATES: candidate_figures.figures(event, evaluation, begun.get(RULE_VERDICTS, ())),
         **_tuned(event, plan, trials),
         "evaluation": _without_samples(evaluation),
         APPROVAL: _approval(event, begun),
@@ -85,10 +87,23 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         **_afterwards(event, batch),
         "champion_before": plan.get("champion"),
         "champion_after": state.champion,
-        "error": readable(event["failure"]) if event["failure"] else None,
+        "error": _error(event),
         "timings": dict(timings),
     }
     return {name: value for name, value in record.items() if value is not None}
+
+
+def _error(event: Mapping[str, Any]) -> Document | None:
+    """What the run has failed of; where no candidate has left a model each one's reason is told."""
+    failure = event["failure"]
+    if not failure:
+        return None
+    told = readable(failure)
+    if event.get(CANDIDATES) and failure["state"] == states.TRAIN:
+        each = candidate_figures.figures(event, None, ()) or ()
+        why = "\n".join(f"{one[CANDIDATE]}: {one.get('failure')}" for one in each)
+        told["cause"] = f"no candidate has left a model:\n{why}"[:CAUSE_LENGTH]
+    return told
 
 
 def with_trouble(record: Mapping[str, Any], trouble: Sequence[str]) -> Document:
@@ -133,7 +148,9 @@ def _trained(
         **training_figures.figures(event["training"], event["failure"], event.get("rounds")),
         "rounds": event.get("rounds"),
         "compiled": (event.get(COMPILING) or {}).get("said"),
-        "spot": spot_figures.figures(event["training"], event["failure"], event.get("rounds")),
+        "spot": spot_figures.figures(
+            event["training"], event["failure"], event.get("rounds") or candidate_figures.rows(event)
+        ),
         "rules": _judged(event, rules, begun) or None,
     }
 
@@ -204,17 +221,18 @@ def _judged(event: Mapping[str, Any], last: Sequence[Mapping[str, Any]], begun: 
     if not training:
         return []
     rules = environment.rules(training["environment"])
-    return rule_verdicts(rules, last, begun.get(RULE_VERDICTS, ()), stopped=training.get("status") == "Stopped")
+    issues = candidate_figures.of_job(begun.get(RULE_VERDICTS, ()), event)
+    return rule_verdicts(rules, last, issues, stopped=training.get("status") == "Stopped")
 
 
 def _without_samples(evaluation: Mapping[str, Any] | None) -> Document | None:
     """The held-out examples themselves stay in S3, and what is told of single ones and of classes.
 
-    Segments and classes with a floor stand in the decision, with their verdicts.
+    Segments and classes with a floor stand in the decision, with their verdicts; candidates have a place of their own.
     """
     if evaluation is None:
         return None
-    left_out = ("samples", files.ANSWERS, evaluations.SEGMENTS, evaluations.CLASSES)
+    left_out = ("samples", files.ANSWERS, evaluations.SEGMENTS, evaluations.CLASSES, CANDIDATES)
     return {name: storable(value) for name, value in evaluation.items() if name and name not in left_out}
 
 

@@ -25,6 +25,7 @@ from common.state import State, judged, promoted, require_lock, settled, trained
 
 from contract import environment, files, functions, histories, names, outcomes, triggers
 from contract.batches import BATCH
+from contract.candidates import CANDIDATE, CANDIDATES
 from contract.run_table import UNFINISHED
 from contract.states import ASK_CHALLENGER
 from contract.tuning import TUNING
@@ -51,7 +52,8 @@ def handle(event: Document, _context: object) -> Document:
     Args:
         event: the machine's variables (`contract.states.VARIABLES`), those that a run didn't come to null; besides,
             "execution_arn", "endpoint_name", "content_prefix", "jobs": {state: the job's name}, where training goes on
-            in rounds, "round" and "rounds", and where deployments have alarms of their own, "alarms": true.
+            in rounds, "round" and "rounds", of several candidates "candidates", and where deployments have alarms
+            of their own, "alarms": true.
 
     Returns:
         {"run_id", "outcome", "error" or null, "record": s3:// URI, "complete": whether all of it was done}.
@@ -237,8 +239,11 @@ def managed_verdicts(training_job: str) -> list[Document]:
 
 
 def tensors_of(event: Document) -> str:
-    """The folder of the tensors that the rules have judged: of the last round, or of the best trial."""
+    """The folder of the tensors that the rules have judged: of the last round, of the best trial or of the chosen
+    candidate."""
     best = (event.get(TUNING) or {}).get("best")
+    if event.get(CANDIDATES):
+        return files.of_candidate(files.TENSORS, event["decision"][CANDIDATE])
     return files.of_trial(files.TENSORS, best["job"]) if best else files.of_round(files.TENSORS, event.get("round"))
 
 

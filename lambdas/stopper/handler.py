@@ -36,7 +36,7 @@ from contract import environment, files, functions, outcomes
 from contract.names import is_job_of_a_run
 from contract.run_table import RULE_VERDICTS, STOPPED_BY
 from contract.verdicts import ERROR, FILE_BYTES, ISSUES_FOUND, SAGEMAKER_SOURCE, WORD_LENGTH, short
-from stopper.verdicts import Run, Verdict, is_trial, made_by, run_of, verdicts
+from stopper.verdicts import Run, Verdict, is_one_of_several, made_by, run_of, verdicts
 
 Document = dict[str, Any]
 
@@ -129,7 +129,7 @@ def carry_out(run: Run, job: Document, found: list[Verdict], log: Log) -> Docume
         return answer(log, name, "Recorded", ", ".join(verdict.name for verdict in found))
     if job["TrainingJobStatus"] != IN_PROGRESS:
         return answer(log, name, "Recorded", f"{stopping.name} came late: the job is {job['TrainingJobStatus']}")
-    return stop(runs, run, stopping, log)
+    return stop(runs, run, job, stopping, log)
 
 
 def note(runs: RunTable, run: Run, found: list[Verdict], *, goes_on: bool) -> bool:
@@ -168,13 +168,13 @@ def wants_telling(verdict: Verdict, goes_on: bool) -> bool:
     return verdict.action == environment.STOP and verdict.status == ERROR and goes_on
 
 
-def stop(runs: RunTable, run: Run, verdict: Verdict, log: Log) -> Document:
+def stop(runs: RunTable, run: Run, job: Document, verdict: Verdict, log: Log) -> Document:
     """Writes why, then stops the job. Again after a crash between the two; never for another rule's stop.
 
-    Of a trial only its verdict is kept: the run goes on with the others.
+    Of a trial or a candidate only its verdict is kept: the run goes on with the others.
     """
-    name = verdict.training_job
-    if not is_trial(name) and not runs.set_in_run_once(run.run_id, STOPPED_BY, verdict.document()):
+    name, alone = verdict.training_job, not is_one_of_several(job)
+    if alone and not runs.set_in_run_once(run.run_id, STOPPED_BY, verdict.document()):
         before = (runs.read_run(run.run_id) or {}).get(STOPPED_BY, {})
         if before.get("training_job") == name and before.get("name") != verdict.name:
             return answer(log, name, "Recorded", f"{before.get('name')} has stopped it already")
@@ -183,15 +183,15 @@ def stop(runs: RunTable, run: Run, verdict: Verdict, log: Log) -> Document:
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationException":
             raise
-        return too_late(runs, run, verdict, log)
+        return too_late(runs, run, verdict, log, alone=alone)
     return answer(log, name, "Stopped", short(f"{verdict.name}: {verdict.reason}"))
 
 
-def too_late(runs: RunTable, run: Run, verdict: Verdict, log: Log) -> Document:
+def too_late(runs: RunTable, run: Run, verdict: Verdict, log: Log, *, alone: bool) -> Document:
     """The job has ended between the look and the stop. If it ended by itself, the rule hasn't stopped it."""
     job = describe(verdict.training_job) or {}
     status = job.get("TrainingJobStatus", "gone")
-    if status in ("Completed", "Failed") and not is_trial(verdict.training_job):
+    if alone and status in ("Completed", "Failed"):
         runs.remove_from_run(run.run_id, STOPPED_BY, verdict.document())
     return answer(log, verdict.training_job, "Recorded", f"{verdict.name} came too late: the job is {status}")
 

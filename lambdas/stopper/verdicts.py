@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from contract import names
-from contract.environment import ENVIRONMENT, PIPELINE, RUN_ID, rules
+from contract.environment import CANDIDATE, ENVIRONMENT, PIPELINE, RUN_ID, rules
 from contract.verdicts import ERROR, ISSUES_FOUND, WORD_LENGTH, details, short, storable
 
 Document = dict[str, Any]
@@ -69,6 +69,12 @@ def made_by(run: Run, training_job: str) -> bool:
 def is_trial(training_job: str) -> bool:
     """Whether a tuning job has made it."""
     return names.run_of_trial(training_job) is not None
+
+
+def is_one_of_several(job: Mapping[str, Any]) -> bool:
+    """Whether the run goes on with others when a training job (DescribeTrainingJob) is stopped: it is a trial, or a
+    candidate's."""
+    return is_trial(str(job.get("TrainingJobName"))) or bool(environment_of(job).get(CANDIDATE))
 
 
 def verdicts(detail: Any, training_job: str, job: Mapping[str, Any]) -> Iterator[Verdict]:

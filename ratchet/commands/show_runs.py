@@ -158,6 +158,7 @@ def _pipeline_status(context: Context, table: RunTable, name: str) -> dict[str, 
         "spot": newest[0].spot if newest else "",
         "hosts": newest[0].hosts if newest else "",
         "tuning": newest[0].tuning if newest else "",
+        "candidates": newest[0].candidates if newest else "",
         "scaling": newest[0].scaling if newest else "",
     }
 
@@ -202,6 +203,7 @@ def _pipeline_text(each: dict[str, Any], without_folder: str) -> str:
         lines.append(f"  last run   {_plain(last['run_id'])}  [{outcome_style(outcome)}]{_plain(outcome)}[/]")
         lines += [f"             {_plain(first_line(each['why']))}"] if each["why"] else []
         lines += [f"  tuning     {_plain(each['tuning'])}"] if each["tuning"] else []
+        lines += [f"  candidates {_plain(first_line(each['candidates']))}"] if each["candidates"] else []
         lines += [f"  hosts      {_plain(each['hosts'])}"] if each["hosts"] else []
         lines += [f"  spot       {_plain(each['spot'])}"] if each["spot"] else []
         lines += [f"  scaling    {_plain(first_line(each['scaling']))}"] if each["scaling"] else []

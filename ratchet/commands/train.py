@@ -24,7 +24,8 @@ Document = dict[str, Any]
 
 @command("train")
 @click.argument("pipeline")
-def train(context: Context, pipeline: str) -> Answer:
+@click.option("--candidate", help="Which, of a pipeline that trains several (`candidates` of pipeline.yaml).")
+def train(context: Context, pipeline: str, candidate: str | None) -> Answer:
     """Run just the training job of PIPELINE with the folder's code as it is, and follow its log; no model is judged.
 
     Image, instance, role and rules are those of the deployed pipeline; code, hyperparameters and metrics the folder's.
@@ -34,7 +35,7 @@ def train(context: Context, pipeline: str) -> Answer:
     from ratchet.followed_jobs import COMPLETED, followed
 
     name, spec = _deployed(context, pipeline)
-    job = _start(context, spec, name)
+    job = _start(context, spec, name, candidate)
     client = context.account.client("sagemaker")
     try:
         describe = partial(client.describe_training_job, TrainingJobName=job)
@@ -64,7 +65,7 @@ def _deployed(context: Context, pipeline: str) -> tuple[str, PipelineSpec]:
     return name, spec
 
 
-def _start(context: Context, spec: PipelineSpec, name: str) -> str:
+def _start(context: Context, spec: PipelineSpec, name: str, candidate: str | None) -> str:
     """Starts the job; its name."""
     from ratchet import channels, training_job
     from ratchet.runs import RunTable
@@ -79,9 +80,15 @@ def _start(context: Context, spec: PipelineSpec, name: str) -> str:
     definition = account.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["definition"]
     code = f"s3://{shared['ArtifactBucketName']}/{key}"
     champion = RunTable(account).state(name).get(run_table.CHAMPION) or {}
-    models = _models(context, spec)
     request = training_job.request(
-        definition, spec, run_id=run_id, bucket=bucket, code=code, tuned=champion.get(TUNED), champions=models
+        definition,
+        spec,
+        run_id=run_id,
+        bucket=bucket,
+        code=code,
+        tuned=champion.get(TUNED),
+        champions=_models(context, spec),
+        candidate=candidate,
     )
     s3.put_object(Bucket=shared["ArtifactBucketName"], Key=key, Body=package)
     account.client("sagemaker").create_training_job(**request)

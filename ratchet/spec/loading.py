@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from contract import files
 from contract.held_out import READER
 from ratchet.spec import dockerfile_checks, sentences, yaml_lines
+from ratchet.spec.candidates import check_scripts as check_candidates
 from ratchet.spec.deploy_micro_batches import check_helper
 from ratchet.spec.docker_context import docker_context
 from ratchet.spec.errors import SpecError, nearest
@@ -107,13 +108,18 @@ def _check_folder(spec: PipelineSpec) -> None:
     if spec.dockerfile is not None and not (folder / spec.dockerfile).is_file():
         raise spec.error("dockerfile", f"there is no file {spec.dockerfile} in {folder}")
     _check_dockerfile(spec)
+    if not spec.is_own_container:
+        for field, missing in check_candidates(spec.candidates, folder):
+            raise spec.error(field, missing)
     _check_hosts(spec)
     check_hyperparameters(spec)
     if spec.is_own_container:
         check_own_container(spec)
         check_over_http(spec)
-    elif spec.train.spot is not None and (wrong := check_checkpoints(folder)):
-        raise spec.error("train.spot", wrong)
+    elif spec.train.spot is not None:
+        for script in spec.training_scripts:
+            if wrong := check_checkpoints(folder, script):
+                raise spec.error("train.spot", wrong)
     if spec.deploy.batch is not None and (wrong := check_helper(folder, spec.batching_scripts)):
         raise spec.error("deploy.batch", wrong)
     if spec.serving.threshold is not None and (wrong := check_scripts(folder, spec.serving_scripts)):
@@ -175,9 +181,10 @@ def _check_hosts(spec: PipelineSpec) -> None:
         raise spec.error("train.distribution", wrong_image)
     if spec.is_own_container:
         return
-    wrong = check_script(spec.folder, framework, train.instance_count, train.distribution)
-    if wrong:
-        raise spec.error(f"train.{wrong[0]}", wrong[1])
+    for script in spec.training_scripts:
+        wrong = check_script(spec.folder, framework, train.instance_count, train.distribution, script)
+        if wrong:
+            raise spec.error(f"train.{wrong[0]}", wrong[1])
 
 
 def _check_chain(spec: PipelineSpec) -> None:

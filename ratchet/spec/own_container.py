@@ -49,6 +49,8 @@ def _refused(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
         yield "labels.0", "is audited by Ratchet's toolkit in the image that trains"
     if spec.rules_then == "evaluate":
         yield "rules_then", "is what becomes of a training that a rule has stopped"
+    if spec.candidates:
+        yield "candidates", "names scripts that SageMaker's framework containers run, of whose models one is judged"
     if spec.serving.threshold is not None:
         yield "serving.threshold", "is compared with each answer's confidence by Ratchet's toolkit"
     if spec.deploy.batch is not None:

@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from contract import files
 from contract.held_out import Reading, defines_reader
 from ratchet.spec.approval import Approval, Approved
+from ratchet.spec.candidates import Candidate, check_beside, check_candidates
 from ratchet.spec.champion_channels import check_champions
 from ratchet.spec.data import Channel, DataChannels, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
@@ -71,6 +72,10 @@ class PipelineSpec(Model):
     views: Annotated[Sequence[View], Field(description="Which pictures of a training are drawn while it runs")] = ()
     rounds: Annotated[Rounds | None, Field(description="Training again and again, from the last model")] = None
     tune: Annotated[Tune | None, Field(description="Tuning of hyperparameters, and when a run does it")] = None
+    candidates: Annotated[
+        Sequence[Candidate],
+        Field(description="Scripts or hyperparameters that are trained side by side; the best model goes to the gate"),
+    ] = ()
     evaluate: Evaluate = Evaluate()
     gate: Annotated[Gate, Example("gate: {metric: f1_macro, minimum: 0.9}")]
     approval: Annotated[
@@ -102,6 +107,16 @@ class PipelineSpec(Model):
         check_rounds(self.rounds, self.train.metrics, [*self.data, *self.data.champions])
         managed = self.rules_service == "sagemaker"
         check_tune(self.tune, self.train, rounds=self.rounds is not None, managed_rules=managed)
+        check_candidates(self.candidates, self.train.hyperparameters, self.train.instance)
+        check_beside(
+            self.candidates,
+            tune=self.tune is not None,
+            rounds=self.rounds is not None,
+            views=bool(self.views),
+            managed_rules=managed,
+            rules_then=self.rules_then,
+            compiled=self.deploy.compile is not None,
+        )
         if name == "tensorflow":
             check_model_dir(self.train, tuned=self.tune is not None)
         check_outputs(self.gate.metric, self.evaluate)
@@ -143,6 +158,12 @@ class PipelineSpec(Model):
     def dockerfile_read(self) -> DockerfileText | None:
         """What the Dockerfile says; None without one."""
         return read(self.folder / self.dockerfile) if self.dockerfile else None
+
+    @property
+    def training_scripts(self) -> list[str]:
+        """The files that train: of candidates each one's, once."""
+        entries = [candidate.entry for candidate in self.candidates] or [files.TRAINING_SCRIPT]
+        return list(dict.fromkeys(entries))
 
     @property
     def serving_scripts(self) -> list[str]:

@@ -64,27 +64,32 @@ def package_of(spec: PipelineSpec, toolkit: Path) -> SourcePackage:
         ConfigurationError: as of `source_package`, and of the image's context.
     """
     image = docker_context(spec.folder, spec.dockerfile).content_hash if spec.dockerfile else ""
-    scripts = not spec.is_own_container
+    scripts = [] if spec.is_own_container else spec.training_scripts
     return source_package(spec.folder, toolkit, spec.deploy.chain, scripts=scripts, image=image)
 
 
 def source_package(
-    model: Path, toolkit: Path, chain: Sequence[Container] = (), *, scripts: bool = True, image: str = ""
+    model: Path,
+    toolkit: Path,
+    chain: Sequence[Container] = (),
+    *,
+    scripts: Sequence[str] = (files.TRAINING_SCRIPT,),
+    image: str = "",
 ) -> SourcePackage:
     """The package of a model's folder, the toolkit's and the contract's.
 
     Args:
         chain: the containers that serve the model, where there are several (`deploy.chain`).
-        scripts: whether train.py and serve.py run in SageMaker's containers. Of a folder whose image does it by itself
-            the Python modules are packaged alone, among which may be a metric.
+        scripts: those that train it in SageMaker's containers, where serve.py serves it, too. None of a folder whose
+            image does it by itself: then the Python modules are packaged alone, among which may be a metric.
         image: the hash of what its image is built from.
 
     Raises:
-        ConfigurationError: train.py or a script that serves is missing, a file is a link, or the whole is too large to
+        ConfigurationError: a script that trains or serves is missing, a file is a link, or the whole is too large to
             be code.
     """
     if scripts:
-        _check_scripts(model, chain)
+        _check_scripts(model, chain, scripts)
     found = list(_code(model, "", modules_alone=not scripts))
     for name, folder in ((files.TOOLKIT, toolkit), (files.CONTRACT, CONTRACT)):
         _check_free(model / name, f"the {name}")
@@ -99,9 +104,10 @@ def source_package(
     return SourcePackage(tuple(found), both, said)
 
 
-def _check_scripts(model: Path, chain: Sequence[Container]) -> None:
+def _check_scripts(model: Path, chain: Sequence[Container], training: Sequence[str]) -> None:
     serving = [container.entry for container in chain] or [files.SERVING_SCRIPT]
-    for name, what in {files.TRAINING_SCRIPT: "the training script", **dict.fromkeys(serving, _SERVES)}.items():
+    needed = {**dict.fromkeys(training, "the training script"), **dict.fromkeys(serving, _SERVES)}
+    for name, what in needed.items():
         if not (model / name).is_file():
             raise ConfigurationError(f"{model / name}: is missing; a model's folder needs {name}, {what}")
 

@@ -99,18 +99,18 @@ class Train(Model):
         check_count(self.instance_count)
         check_spot(self.spot, self.max_runtime)
         check_keep_warm(self.keep_warm, self.spot)
-        _limit_hyperparameters(self.hyperparameters)
+        limit_hyperparameters(self.hyperparameters)
         _limit_metrics(self.metrics)
         return self
 
 
-def _limit_hyperparameters(hyperparameters: Mapping[str, str]) -> None:
+def limit_hyperparameters(hyperparameters: Mapping[str, str], *within: str | int) -> None:
+    """Raises a refusal of hyperparameters that SageMaker doesn't take. within: the place of what has them."""
     if len(hyperparameters) > HYPERPARAMETERS:
-        raise refusal(
-            f"has {len(hyperparameters)} entries; SageMaker takes at most {HYPERPARAMETERS}", "hyperparameters"
-        )
+        message = f"has {len(hyperparameters)} entries; SageMaker takes at most {HYPERPARAMETERS}"
+        raise refusal(message, *within, "hyperparameters")
     for key, value in hyperparameters.items():
-        at = ("hyperparameters", key)
+        at = (*within, "hyperparameters", key)
         if not 0 < len(key) <= HYPERPARAMETER_KEY:
             raise refusal(f"has a name of {len(key)} characters; it takes 1 to {HYPERPARAMETER_KEY}", *at)
         if key.startswith(("sagemaker_", "_tuning")):

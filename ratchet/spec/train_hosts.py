@@ -115,11 +115,15 @@ def check_image(image: str | None, distribution: Distribution | None) -> str | N
 
 
 def check_script(
-    folder: Path, framework: str | None, count: int, distribution: Distribution | None
+    folder: Path,
+    framework: str | None,
+    count: int,
+    distribution: Distribution | None,
+    script: str = TRAINING_SCRIPT,
 ) -> tuple[str, str] | None:
-    """The field, and the end of a sentence, about a train.py that knows nothing of other hosts; None where it does.
+    """The field, and the end of a sentence, about a script that knows nothing of other hosts; None where it does.
 
-    Read, not run: train.py, and the modules of the folder that it imports.
+    Read, not run: the script, and the modules of the folder that it imports.
 
     Args:
         framework: whose container starts it; None for an image by its own name that starts scripts, too.
@@ -127,18 +131,18 @@ def check_script(
     if count == 1 and distribution is None:
         return None
     field, said = ("instance_count", str(count)) if count > 1 else ("distribution", str(distribution))
-    if not (folder / TRAINING_SCRIPT).is_file():
-        return field, f"is {said}, but there is no {TRAINING_SCRIPT} in {folder}"
+    if not (folder / script).is_file():
+        return field, f"is {said}, but there is no {script} in {folder}"
     try:
-        if _knows_hosts(folder):
+        if _knows_hosts(folder, script):
             return None
     except (SyntaxError, ValueError) as error:
-        return field, f"is {said}, but {TRAINING_SCRIPT} can't be read: {error}"
+        return field, f"is {said}, but {script} can't be read: {error}"
     advice = _ADVICE.get(framework, f"{framework} trains on one host: write 1") if framework else _ADVICE_TO_AN_IMAGE
     each = "each would train the same model by itself"
     return (
         field,
-        f"is {said}, but {TRAINING_SCRIPT} asks for no other host (SM_HOSTS, torch.distributed): {each}; {advice}",
+        f"is {said}, but {script} asks for no other host (SM_HOSTS, torch.distributed): {each}; {advice}",
     )
 
 
@@ -156,8 +160,8 @@ def _starts_none(distribution: Distribution, but: str) -> str:
     return f"is {distribution}, which SageMaker's PyTorch containers start, but {but}; leave it out"
 
 
-def _knows_hosts(folder: Path) -> bool:
-    named = chain(imports(folder, TRAINING_SCRIPT), used(folder, TRAINING_SCRIPT))
+def _knows_hosts(folder: Path, script: str) -> bool:
+    named = chain(imports(folder, script), used(folder, script))
     if any(name == module or name.startswith(f"{module}.") for name in named for module in _MODULES):
         return True
-    return any(known in text for text in texts(folder, TRAINING_SCRIPT) for known in _TEXTS)
+    return any(known in text for text in texts(folder, script) for known in _TEXTS)

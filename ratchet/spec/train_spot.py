@@ -38,11 +38,11 @@ def check_keep_warm(keep_warm: int | None, spot: Spot | None) -> None:
         raise refusal(message, "keep_warm")
 
 
-def check_checkpoints(folder: Path) -> str | None:
-    """The end of a sentence about a train.py that doesn't checkpoint, so can't be interrupted; None where it does."""
+def check_checkpoints(folder: Path, script: str = TRAINING_SCRIPT) -> str | None:
+    """The end of a sentence about a script that doesn't checkpoint, so can't be interrupted; None where it does."""
     need = "a script that checkpoints"
     otherwise = (
-        f"needs {need}, and {TRAINING_SCRIPT} doesn't import {CHECKPOINTS}: an interruption would "
+        f"needs {need}, and {script} doesn't import {CHECKPOINTS}: an interruption would "
         "train all anew; use toolkit.checkpoint.Checkpoints (docs/spot.md), or leave spot out"
     )
-    return check_import(folder, [TRAINING_SCRIPT], CHECKPOINTS, need=need, otherwise=otherwise)
+    return check_import(folder, [script], CHECKPOINTS, need=need, otherwise=otherwise)

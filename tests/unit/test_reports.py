@@ -531,7 +531,9 @@ def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
         "rules": run.rules,
     }
     each["tuning"], each["scaling"] = "3 trials, the best f1 0.9 (depth 7)", "1 to 4 instances"
+    each["candidates"] = "small 0.9000 (went to the gate), large 0.8000"
     told = pipeline_text(each, "")
+    assert "  candidates small 0.9000 (went to the gate), large 0.8000" in told
     assert "StoppedByRule" in told
     assert "Overfit at step 40: 0.5 > 0.1" in told
     assert "rule       Overfit  IssuesFound at step 40: 0.5 > 0.1" in told

@@ -533,3 +533,24 @@ def test_a_trial_that_says_it_is_anothers_is_nobodys(tuning: Aws, whose: dict[st
     tuning.sagemaker.jobs[TRIAL]["Environment"] |= whose
     assert deliver(found("LossNotDecreasing", job=TRIAL))["did"] == "Nothing"
     assert not tuning.called("stop_training_job")
+
+
+# ---------------------------------------------------------------------------------------------------------- candidates
+
+CANDIDATE = f"{JOB}-2"
+
+
+def test_a_candidate_is_stopped_alone_and_the_run_goes_on(aws: Aws) -> None:
+    aws.sagemaker.jobs[CANDIDATE] = a_job(RATCHET_CANDIDATE="embedding")
+    answer = deliver(found("LossNotDecreasing", job=CANDIDATE))
+    assert answer == {"training_job": CANDIDATE, "did": "Stopped", "because": "LossNotDecreasing: it rises"}
+    assert aws.sagemaker.jobs[CANDIDATE]["TrainingJobStatus"] == "Stopping"
+    assert "stopped_by" not in run_of(aws), "the run isn't"
+    assert [verdict["training_job"] for verdict in run_of(aws)["rule_verdicts"]] == [CANDIDATE]
+
+
+def test_a_candidate_that_has_ended_was_not_stopped(aws: Aws) -> None:
+    aws.sagemaker.jobs[CANDIDATE] = a_job(RATCHET_CANDIDATE="embedding")
+    over = lambda: aws.sagemaker.jobs[CANDIDATE].update(TrainingJobStatus="Completed")  # noqa: E731
+    interrupt(aws, "stop_training_job", 1, over)
+    assert "came too late" in deliver(found("LossNotDecreasing", job=CANDIDATE))["because"]

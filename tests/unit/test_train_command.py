@@ -70,6 +70,42 @@ def test_of_several_instance_types_it_takes_the_first(tmp_path: Path) -> None:
     assert asked["ResourceConfig"]["InstanceType"] == "ml.c5.xlarge"
 
 
+def test_of_candidates_one_is_trained_as_a_run_trains_it(tmp_path: Path) -> None:
+    for script in ("train.py", "deep.py"):
+        (tmp_path / script).write_text("")
+    deep = {"name": "deep", "entry": "deep.py", "hyperparameters": {"n-estimators": 7}}
+    spec = make_spec(tmp_path, candidates=[{"name": "plain"}, deep])
+    world = run_world.World(answers={"gate": {"Payload": {**run_world.DECISION, "candidate": "deep"}}})
+    runs = run_world.run(spec, world).called("createTrainingJob")
+    (run,) = [one for one in runs if one["Environment"]["RATCHET_CANDIDATE"] == "deep"]
+    machine = json.dumps(definition(spec))
+    asked = training_job.request(machine, spec, run_id=RUN_ID, bucket="data", code=CODE, candidate="deep")
+    check_request("arn:aws:states:::sagemaker:createTrainingJob", asked)
+    for request in (run, asked):
+        request.pop("InputDataConfig")
+        request["HyperParameters"].pop("sagemaker_submit_directory")
+    assert asked == json.loads(json.dumps(run).replace("//artifacts/runs/", "//artifacts/tries/"))
+    assert (asked["HyperParameters"]["n-estimators"], asked["HyperParameters"]["sagemaker_program"]) == ("7", "deep.py")
+
+
+@pytest.mark.parametrize(
+    ("candidates", "named", "message"),
+    [
+        (True, None, "has candidates, of which one is trained: --candidate NAME; they are plain, deep"),
+        (True, "wide", "has no candidate 'wide'; they are plain, deep"),
+        (False, "plain", "has no candidate 'plain'; leave --candidate out"),
+    ],
+)
+def test_which_candidate_must_be_said(tmp_path: Path, candidates: bool, named: str | None, message: str) -> None:
+    (tmp_path / "train.py").write_text("")
+    two = [{"name": "plain"}, {"name": "deep", "hyperparameters": {"depth": 9}}]
+    spec = make_spec(tmp_path, candidates=two if candidates else [])
+    machine = json.dumps(definition(spec))
+    with pytest.raises(errors.UserError) as refused:
+        training_job.request(machine, spec, run_id=RUN_ID, bucket="data", code=CODE, candidate=named)
+    assert message in str(refused.value)
+
+
 def test_what_only_a_run_knows_is_refused(tmp_path: Path) -> None:
     machine = definition(make_spec(tmp_path))
     machine["States"]["Train"]["Arguments"]["RoleArn"] = "{% $plan.role %}"

@@ -8,7 +8,8 @@ toolkit.answered): it runs in scikit-learn's image then, and has answers in the 
 
     input/test/                         held-out examples: CSV, JSON lines, Parquet, npz, images … (toolkit.heldout),
                                         or whatever heldout_fn of the pipeline's serve.py reads
-    input/challenger/model.tar.gz
+    input/challenger/model.tar.gz       of several candidates: input/candidate-<name>/model.tar.gz each, of which the
+                                        best is the challenger (`--candidate`, toolkit.candidates)
     input/champion/model.tar.gz         not there for the first model
     output/evaluation.json              the result:
 
@@ -29,6 +30,10 @@ toolkit.answered): it runs in scikit-learn's image then, and has answers in the 
                                   "precision_interval"},        of what is answered; none is right of no answer
                    "champion": ...},                            null for one that doesn't say how sure it is
      "not_held_out": ["8"],                                     classes that a model knows, and no example is of
+     "candidate": "tf-idf",                                     of candidates: which of them is the challenger, and the
+     "candidates": [{"candidate", "score", "interval",          figures of all; "confidence" is of each one's intervals
+                     "difference", "difference_interval"}
+                    or {"candidate", "cannot_answer": why}],
      "samples": [{"body": "0,1,…", "answer": "7"}, ...]}        asked alone; the endpoint is asked them again. Other
                                                                 kinds than text/csv say "content_type", and what is no
                                                                 text stands as "body_base64"
@@ -63,13 +68,14 @@ from toolkit import (
     predictions,
     requirements,
 )
+from toolkit import candidates as best_candidate
 from toolkit.confinement import Confinement
 from toolkit.container import base_folder
 from toolkit.errors import NoAnswersError, ToolkitError
 from toolkit.heldout import options
 
 # After the toolkit, which sees that it can be imported.
-from contract import evaluations, files, held_out  # isort: skip
+from contract import candidates, evaluations, files, held_out  # isort: skip
 from contract.thresholds import CURVE, KEPT, THRESHOLD  # isort: skip
 
 if TYPE_CHECKING:
@@ -81,8 +87,6 @@ SOURCE = Path(__file__).resolve().parents[1]
 # Where its requirements are installed.
 PACKAGES = SOURCE / ".packages"
 CHALLENGER, CHAMPION = files.CHALLENGER_INPUT, files.CHAMPION_INPUT
-# A model's own error may be a page long; the run's record and the model package keep its beginning.
-CANNOT_ANSWER_LENGTH = 500
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / files.EVALUATION_FILE).write_text(json.dumps(evaluation, indent=2, allow_nan=False) + "\n")
-    print(_summary(evaluation), flush=True)
+    print(f"{best_candidate.summary(evaluation)}{_summary(evaluation)}", flush=True)
     return 0
 
 
@@ -132,12 +136,10 @@ def _of_answers(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _of_models(arguments: argparse.Namespace) -> dict[str, Any]:
     """Of models that answer in this image."""
-    challenger = arguments.input / files.CHALLENGER_INPUT / files.MODEL_ARCHIVE
+    challengers = _challengers(arguments)
     champion = arguments.input / files.CHAMPION_INPUT / files.MODEL_ARCHIVE
-    if not challenger.is_file():
-        raise ToolkitError(f"no model to judge: {challenger} is missing")
     with tempfile.TemporaryDirectory() as folder:
-        folders = {CHALLENGER: archives.extract(challenger, Path(folder, CHALLENGER))}
+        folders = {name: archives.extract(archive, Path(folder, name)) for name, archive in challengers.items()}
         rival, unreadable = _champion(champion, Path(folder, CHAMPION))
         folders.update(rival)
         own = evaluations.is_own(arguments.metric)
@@ -147,11 +149,54 @@ def _of_models(arguments: argparse.Namespace) -> dict[str, Any]:
         try:
             examples = held_out_examples.read(arguments.input / files.TEST_INPUT, SOURCE, arguments)
             several = _several(arguments.metric, examples)
-            answers = models.answer(examples, several=several, with_confidence=THRESHOLD in os.environ)
+            answers = {
+                **models.answer(examples, several=several, with_confidence=THRESHOLD in os.environ),
+                **unreadable,
+            }
         finally:
             models.close()
-        given = {name: each for name, each in answers.items() if isinstance(each, predictions.Answers)}
-        return compared({**answers, **unreadable}, _judge(arguments, examples, given))
+        if not arguments.candidate:
+            return _as_challenger(arguments, examples, answers)
+        return _best_of(arguments, examples, answers)
+
+
+def _challengers(arguments: argparse.Namespace) -> dict[str, Path]:
+    """The archives of the models that may be the challenger, by their inputs' names.
+
+    Raises:
+        ToolkitError: there is none.
+    """
+    if arguments.candidate:
+        return best_candidate.archives(arguments.input, arguments.candidate)
+    archive = arguments.input / files.CHALLENGER_INPUT / files.MODEL_ARCHIVE
+    if not archive.is_file():
+        raise ToolkitError(f"no model to judge: {archive} is missing")
+    return {CHALLENGER: archive}
+
+
+def _best_of(
+    arguments: argparse.Namespace,
+    examples: Sequence[heldout.Example],
+    answers: Mapping[str, predictions.Answers | NoAnswersError],
+) -> dict[str, Any]:
+    """The document of the best candidate as the challenger."""
+    confidence = candidates.confidence_of_each(arguments.confidence, len(arguments.candidate))
+    of_each = argparse.Namespace(**{**vars(arguments), "confidence": confidence})
+    inputs = {name: f"{candidates.INPUT}{name}" for name in arguments.candidate}
+
+    def judge(name: str) -> dict[str, Any]:
+        return _as_challenger(of_each, examples, best_candidate.as_challenger(answers, inputs[name]))
+
+    return best_candidate.judged([name for name, input_ in inputs.items() if input_ in answers], judge)
+
+
+def _as_challenger(
+    arguments: argparse.Namespace,
+    examples: Sequence[heldout.Example],
+    answers: Mapping[str, predictions.Answers | NoAnswersError],
+) -> dict[str, Any]:
+    given = {name: each for name, each in answers.items() if isinstance(each, predictions.Answers)}
+    return compared(answers, _judge(arguments, examples, given))
 
 
 def _several(metric: str, examples: Sequence[heldout.Example]) -> bool:
@@ -242,7 +287,7 @@ def compared(answers: Mapping[str, predictions.Answers | NoAnswersError], judge:
     except NoAnswersError as error:
         if error.model != CHAMPION:
             raise
-        judged = {**judge(texts), CHAMPION: {evaluations.CANNOT_ANSWER: _short(str(error))}}
+        judged = {**judge(texts), CHAMPION: {evaluations.CANNOT_ANSWER: evaluations.short(str(error))}}
     return {**judged, "samples": challenger.samples}
 
 
@@ -253,18 +298,13 @@ def _of(name: str, answers: Mapping[str, predictions.Answers | NoAnswersError]) 
     return answered
 
 
-def _short(message: str) -> str:
-    """On one line, and no longer than a sentence may be."""
-    text = " ".join(message.split()).rstrip(".")
-    return text if len(text) <= CANNOT_ANSWER_LENGTH else text[: CANNOT_ANSWER_LENGTH - 1] + "…"
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Compares the challenger with the champion on held-out examples.")
     parser.add_argument("--metric", required=True, help="a scikit-learn scorer's name, or <module>.<function>")
     options.add_to(parser)
     parser.add_argument("--classes", action="store_true", help="judge each class by itself, too")
     parser.add_argument("--answered", action="store_true", help="the models have answered over HTTP: judge that")
+    parser.add_argument("--candidate", action="append", default=[], help="one of several challengers, by its name")
     parser.add_argument("--metric-seconds", type=float, default=1800, help="for a <module>.<function> (default: 1800)")
     parser.add_argument("--confidence", type=float, default=0.95, help="of the interval (default: 0.95)")
     parser.add_argument("--resamples", type=int, default=2000, help="of the bootstrap (default: 2000)")

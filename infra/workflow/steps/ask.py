@@ -9,23 +9,20 @@ content, by which the next run finds and deletes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from contract import files, functions, names
 from contract.states import ASK_CHALLENGER, ASK_CHAMPION, EVALUATE, RECORD
 from infra.grants import Grant, read_objects, use_key
+from infra.workflow.branch import PAUSE_SECONDS, WRONG, branch_task
 from infra.workflow.conditions import all_of, equals, exists, is_not, says_existing, says_quota_too_small
 from infra.workflow.expressions import RUN_ID, composed, expression, members, quoted, results
 from infra.workflow.hosting import content_name, script_mode
 from infra.workflow.job_role import ANSWERING, JobRole, run_container
 from infra.workflow.jobs import OVERHEAD_SECONDS, run_jobs
 from infra.workflow.language import (
-    API_CALL_SECONDS,
-    RETRY_SAGEMAKER,
-    RETRY_SAGEMAKER_TROUBLE,
-    SAGEMAKER_LIMIT,
     State,
     States,
     assigning,
@@ -46,9 +43,8 @@ _WRITE, _ANSWER, _ANSWERED, _HEAR = "AskModels", "ModelsAnswer", "ModelsAnswered
 SECONDS, MEGABYTES = 900, 3008
 # A container that hangs is asked four times (ModelClientConfig, CreateTransformJob); all of it is to end in time.
 _TRIES, _LONGEST_ANSWER_SECONDS = 4, 600
-_PAUSE_SECONDS = 120
-# The branch's own variables: what went wrong, the job that has ended, and until when instances are waited for.
-_WRONG, _JOB, _UNTIL = "wrong", "described", "until"
+# The branch's own variables, beside WRONG: the job that has ended, and until when instances are waited for.
+_JOB, _UNTIL = "described", "until"
 _DESCRIPTION = results("TransformJobName", "TransformJobStatus", "FailureReason")
 
 
@@ -170,14 +166,14 @@ def _branch(at: Surroundings, role: JobRole, asked: Mapping[str, Any]) -> Docume
     begin, make, drop, end = (f"{verb}{word}" for verb in ("Begin", "Make", "Drop", "End"))
     answer = str(asked["state"])
     made, refused, waits = f"{word}NotMade", f"{word}Refused", f"{word}Waits"
-    has_time = all_of(is_not(says_quota_too_small(f"${_WRONG}")), f"$millis() < ${_UNTIL}")
+    has_time = all_of(is_not(says_quota_too_small(f"${WRONG}")), f"$millis() < ${_UNTIL}")
     wait_ends = expression(f"$millis() + {1000 * at.spec.evaluate.wait_for_instance}")
-    job = answering_job(at, name, str(asked["step"]))
+    job, made_of = answering_job(at, name, str(asked["step"])), model(at, role, name, asked["container"])
     states = {
-        **_if_there(begin, asked.get("is_there"), make, {_WRONG: None, _JOB: None, _UNTIL: wait_ends}),
-        **_task(make, "sagemaker:createModel", model(at, role, name, asked["container"]), then=answer, wrong=made),
-        **choice(made, [when(says_existing(f"${_WRONG}"), answer, {_WRONG: None})], default=end),
-        **_task(
+        **_if_there(begin, asked.get("is_there"), make, {WRONG: None, _JOB: None, _UNTIL: wait_ends}),
+        **branch_task(make, "sagemaker:createModel", made_of, then=answer, wrong=made),
+        **choice(made, [when(says_existing(f"${WRONG}"), answer, {WRONG: None})], default=end),
+        **branch_task(
             answer,
             "sagemaker:createTransformJob.sync",
             job,
@@ -187,9 +183,9 @@ def _branch(at: Surroundings, role: JobRole, asked: Mapping[str, Any]) -> Docume
             seconds=at.spec.evaluate.max_runtime + OVERHEAD_SECONDS,
             assign={_JOB: expression(members(_DESCRIPTION))},
         ),
-        **choice(refused, [when(has_time, waits, {_WRONG: None})], default=drop),
-        waits: {"Type": "Wait", "Seconds": _PAUSE_SECONDS, "Next": answer},
-        **_task(drop, "aws-sdk:sagemaker:deleteModel", {"ModelName": _model_name(at, name)}, then=end, wrong=None),
+        **choice(refused, [when(has_time, waits, {WRONG: None})], default=drop),
+        waits: {"Type": "Wait", "Seconds": PAUSE_SECONDS, "Next": answer},
+        **branch_task(drop, "aws-sdk:sagemaker:deleteModel", {"ModelName": made_of["ModelName"]}, then=end, wrong=None),
         end: {"Type": "Pass", "Output": {"answered": _answered(job["TransformJobName"])}, "End": True},
     }
     return {"StartAt": begin, "States": states}
@@ -205,42 +201,7 @@ def _if_there(name: str, condition: str | None, then: str, assign: Document) -> 
 
 
 def _answered(job: str) -> Document:
-    return {"job": job, "description": expression(f"${_JOB}"), "wrong": expression(f"${_WRONG}")}
-
-
-def _task(
-    name: str,
-    resource: str,
-    request: Document,
-    *,
-    then: str,
-    wrong: str | None,
-    refused: str | None = None,
-    seconds: int = API_CALL_SECONDS,
-    assign: Mapping[str, Any] | None = None,
-) -> States:
-    """A branch's task: what goes wrong is kept in the branch's own variable, and leads to `wrong`; to `then`, and isn't
-    kept, where that is None. refused: where a limit of SageMaker's leads, which may pass."""
-    limit = [_caught(refused, SAGEMAKER_LIMIT)] if refused else []
-    other = _caught(wrong) if wrong else {"ErrorEquals": ["States.ALL"], "Next": then}
-    return {
-        name: {
-            "Type": "Task",
-            "Resource": f"arn:aws:states:::{resource}",
-            "Arguments": request,
-            "TimeoutSeconds": seconds,
-            "Retry": list(RETRY_SAGEMAKER_TROUBLE if refused else RETRY_SAGEMAKER),
-            "Catch": [*limit, other],
-            **({"Assign": dict(assign)} if assign else {}),
-            "Next": then,
-        }
-    }
-
-
-def _caught(then: str, errors: Sequence[str] = ("States.ALL",)) -> State:
-    cause = expression("$exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : ''")
-    wrong = {"error": expression("$states.errorOutput.Error"), "cause": cause}
-    return {"ErrorEquals": list(errors), "Assign": {_WRONG: wrong}, "Next": then}
+    return {"job": job, "description": expression(f"${_JOB}"), "wrong": expression(f"${WRONG}")}
 
 
 # ------------------------------------------------------------------------------------------------------------- grants

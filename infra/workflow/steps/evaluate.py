@@ -7,9 +7,11 @@ of one's own have answered before (steps/ask.py); then the job judges what they 
 from __future__ import annotations
 
 from contract import compiled, evaluations, files, held_out, names
+from contract.candidates import CANDIDATE, INPUT
+from contract.code_archive import INPUTS
 from contract.states import EVALUATE
 from infra.workflow.conditions import exists
-from infra.workflow.expressions import composed, expression, lengthened, members, results
+from infra.workflow.expressions import composed, expression, jsonata, lengthened, members, quoted, results
 from infra.workflow.folder import opened, write_own_run
 from infra.workflow.held_out_job import arn_of, code_and_examples, held_out_job, job_input
 from infra.workflow.job_role import PROCESSING, PROCESSING_LOGS, JobRole, read_channels, read_code, run_container
@@ -18,6 +20,7 @@ from infra.workflow.requests import Document, run_uri
 from infra.workflow.run_grants import read_from_runs
 from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
+from infra.workflow.way import Way
 
 # The state by which evaluation begins.
 OPEN = "OpenEvaluation"
@@ -27,7 +30,7 @@ SCRIPT = "evaluate.py"
 _DESCRIPTION = results("ProcessingJobName", "ProcessingJobStatus", "ExitMessage", "FailureReason")
 
 
-def evaluate(at: Surroundings, *, then: str) -> Step:
+def evaluate(at: Surroundings, way: Way, *, then: str) -> Step:
     """`$evaluation` is what became of the job; its figures lie in the run's folder."""
     role = _role(at)
     described = members(
@@ -40,7 +43,7 @@ def evaluate(at: Surroundings, *, then: str) -> Step:
     states = opened(OPEN, role, then=EVALUATE) | job(
         EVALUATE,
         "createProcessingJob",
-        processing_job(at, role),
+        processing_job(at, role, way),
         types=at.spec.evaluate.instance,
         patience=at.spec.evaluate.wait_for_instance,
         longest=at.spec.evaluate.max_runtime,
@@ -54,32 +57,36 @@ def evaluate(at: Surroundings, *, then: str) -> Step:
     )
 
 
-def processing_job(at: Surroundings, role: JobRole) -> Document:
+def processing_job(at: Surroundings, role: JobRole, way: Way) -> Document:
     """CreateProcessingJob."""
     return held_out_job(
         at,
         role,
         step=names.EVALUATE_STEP,
         script=SCRIPT,
-        arguments=_arguments(at),
-        inputs=_inputs(at),
+        arguments=_arguments(at, way),
+        inputs=_inputs(at, way),
         output=files.EVALUATION_FOLDER,
     )
 
 
-def _arguments(at: Surroundings) -> list[str]:
+def _arguments(at: Surroundings, way: Way) -> list[str]:
     """The options of toolkit/evaluate.py."""
     gate = at.spec.gate
     reading = held_out.arguments(at.spec.reading)
     classes = ["--classes"] if gate.classes else []
-    # Half of the time for a metric of the user's own, which may be slow.
-    seconds = ["--metric-seconds", str(at.spec.evaluate.max_runtime // 2)] if evaluations.is_own(gate.metric) else []
+    several = [word for name in way.candidates for word in ("--candidate", name)]
+    # Half of the time for a metric of the user's own, which may be slow, of all candidates together.
+    longest = at.spec.evaluate.max_runtime // 2 // max(1, len(way.candidates))
+    seconds = ["--metric-seconds", str(longest)] if evaluations.is_own(gate.metric) else []
     over_http = ["--answered"] if at.judging_image else []
-    return ["--metric", gate.metric, *reading, *classes, *seconds, *over_http, "--confidence", str(gate.confidence)]
+    confidence = ["--confidence", str(gate.confidence)]
+    return ["--metric", gate.metric, *reading, *classes, *seconds, *over_http, *several, *confidence]
 
 
-def _inputs(at: Surroundings) -> str:
-    """The job's inputs; the champion's is there when there is a champion. Of models over HTTP it gets their answers."""
+def _inputs(at: Surroundings, way: Way) -> str:
+    """The job's inputs; the champion's is there when there is a champion. Of models over HTTP it gets their answers, of
+    candidates each that has left a model."""
     archive = "$plan.champion.model_data"
     challenger, champion = expression("$training.model_data"), expression(archive)
     asked = []
@@ -89,9 +96,19 @@ def _inputs(at: Surroundings) -> str:
     always = [
         *code_and_examples(at),
         *asked,
-        job_input(files.CHALLENGER_INPUT, challenger),
+        *([] if way.challengers else [job_input(files.CHALLENGER_INPUT, challenger)]),
     ]
-    return lengthened(always, job_input(files.CHAMPION_INPUT, champion), when=exists(archive))
+    with_champion = lengthened(always, job_input(files.CHAMPION_INPUT, champion), when=exists(archive))
+    if way.challengers is None:
+        return with_champion
+    return expression(f"$append({jsonata(with_champion)}, {way.challengers}.{jsonata(_candidate())})")
+
+
+def _candidate() -> Document:
+    """A candidate's input, over its entry of the machine's variable."""
+    name, path = (f"{quoted(beginning)} & {CANDIDATE}" for beginning in (INPUT, f"{INPUTS}/{INPUT}"))
+    found = job_input(INPUT, expression("training.model_data"))
+    return {"InputName": expression(name), "S3Input": {**found["S3Input"], "LocalPath": expression(path)}}
 
 
 def _answers_uri(at: Surroundings, model: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contract import files, functions
+from contract.candidates import CANDIDATES
 from contract.states import GATE
 from infra.grants import Grant, list_prefixes, use_key
 from infra.workflow.expressions import expression
@@ -10,18 +11,21 @@ from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, write_runs
 from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
+from infra.workflow.way import Way
 
 
-def gate(at: Surroundings, *, then: str) -> Step:
-    """`$decision` says whether, and why."""
+def gate(at: Surroundings, way: Way, *, then: str) -> Step:
+    """`$decision` says whether, and why; of candidates, which of them is the challenger."""
     decides = _function(at)
     payload = {
         "run": expression("$run"),
         "gate": at.spec.gate.model_dump(mode="json"),
         "champion": expression("$plan.champion"),
         "supersede": expression("$plan.supersede"),
+        **({CANDIDATES: list(way.candidates)} if way.candidates else {}),
     }
-    return Step(states=invoke(GATE, decides, payload, then=then, result="decision"), function=decides)
+    decided = invoke(GATE, decides, payload, then=then, result="decision", assign=way.chosen)
+    return Step(states=decided, function=decides)
 
 
 def _function(at: Surroundings) -> RunFunction:

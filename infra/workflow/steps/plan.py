@@ -10,6 +10,7 @@ from typing import Any
 from contract import files, functions, held_out_labels, outcomes, thresholds
 from contract.approvals import AUTOMATIC
 from contract.batches import BATCH
+from contract.candidates import CANDIDATES
 from contract.manifests import MANIFESTS
 from contract.other_champions import OTHER_CHAMPIONS
 from contract.states import PLAN, RECORD
@@ -92,6 +93,8 @@ def spec_hash(spec: PipelineSpec) -> str:
         del document["gate"][thresholds.FLOORS]
     if spec.tune is None:
         del document["tune"]
+    if not spec.candidates:
+        del document[CANDIDATES]
     if not spec.views:
         del document["views"]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -10,7 +10,7 @@ from contract import files
 from contract.manifests import manifest_channel
 from contract.states import RECORD, TRAIN
 from infra.grants import Grant, read_objects, write_objects
-from infra.workflow.expressions import composed, expression, members, results
+from infra.workflow.expressions import composed, expression
 from infra.workflow.folder import closed, opened, write_own_run
 from infra.workflow.job_role import TRAINING, TRAINING_LOGS, JobRole, read_code, read_data, run_container
 from infra.workflow.jobs import completed, job, run_jobs
@@ -20,7 +20,7 @@ from infra.workflow.step import Step
 from infra.workflow.steps.stopped import stopped_as_an_error, why_stopped
 from infra.workflow.surroundings import Surroundings
 from infra.workflow.training import Training
-from infra.workflow.training_request import training_job
+from infra.workflow.training_request import training_description, training_job
 
 _TRIES_ARE_NAMED_LATER = "A job's folder is named when it is tried out; the prefix is this pipeline's own."
 
@@ -32,11 +32,16 @@ def train(at: Surroundings, training: Training, *, then: str) -> list[Step]:
     """The job, how a run goes on after it was stopped, and what its way of training brings behind it."""
     way, may_stop = training.way, training.judging.may_stop
     role = _role(at, training)
-    described = {"training": expression(_description(training))}
+    folder = opened(OPEN, role, then=way.begins, of=way.writes) | closed(CLOSE, role, then=then)
+    request = training_job(at, way, training.capacity, training.judging, role.arn)
+    description = training_description(training.capacity)
+    if several := way.several(at, request, description, training.capacity.longest):
+        return [Step(states=folder, role=role), several]
+    described = {"training": expression(description)}
     states = job(
         TRAIN,
         "createTrainingJob",
-        training_job(at, way, training.capacity, training.judging, role.arn),
+        request,
         types=at.spec.train.instance,
         patience=at.spec.train.wait_for_instance,
         longest=training.capacity.longest,
@@ -48,31 +53,11 @@ def train(at: Surroundings, training: Training, *, then: str) -> list[Step]:
         "Trained", TRAIN, "$training", then=way.completed, otherwise="WhyStopped" if may_stop else RECORD
     )
     grants = run_jobs(at, "TrainingJob", way.job_arns(at))
-    folder = opened(OPEN, role, then=way.begins, of=way.writes) | closed(CLOSE, role, then=then)
     step = Step(states={**folder, **states, **trained}, grants=grants, role=role)
     if not may_stop:
         return [step, way.step]
     asked = stopped_as_an_error("TrainFailed", composed(way.job_name(at)), described, then="Trained")
     return [step, Step(states=asked), why_stopped(at, "WhyStopped", way.goes_on), way.step]
-
-
-def _description(training: Training) -> str:
-    """`$training`, over the job's description; the recorder reads from the environment who judged it."""
-    description = results("TrainingJobName", "TrainingJobStatus", "SecondaryStatus", "FailureReason")
-    return members(
-        {
-            "status": "$states.result.TrainingJobStatus",
-            "model_data": "$states.result.ModelArtifacts.S3ModelArtifacts",
-            "metrics": "$merge($states.result.FinalMetricDataList.{MetricName: Value})",
-            "hyperparameters": "$states.result.HyperParameters",
-            "seconds": "$states.result.TrainingTimeInSeconds",
-            "instance": "$states.result.ResourceConfig.InstanceType",
-            "hosts": "$states.result.ResourceConfig.InstanceCount",
-            **training.capacity.figures,
-            "environment": "$states.result.Environment",
-            "description": members(description),
-        }
-    )
 
 
 def _role(at: Surroundings, training: Training) -> JobRole:
