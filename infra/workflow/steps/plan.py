@@ -33,6 +33,7 @@ PLANNED = "Planned"
 _MAKES_NO_MODEL: Any = {
     "triggers": True,
     "serving": True,
+    "labels": True,
     "tune": {"every", "on"},
     "train": {"keep_warm", "wait_for_instance"},
     "evaluate": {"wait_for_instance"},
@@ -77,7 +78,7 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
 
 def spec_hash(spec: PipelineSpec) -> str:
     """A spec's hash, without what makes no other model: triggers, when it tunes, warm instances, how long one is waited
-    for, how it is served and deployed.
+    for, whose labels may be audited, how it is served and deployed.
     """
     document = spec.model_dump(mode="json", exclude=_MAKES_NO_MODEL)
     # Who approves it makes no other model: what is hashed is what was hashed before there was a choice. So with kinds.
