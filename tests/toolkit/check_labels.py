@@ -169,6 +169,7 @@ class Audits(unittest.TestCase):
         self.assertIn("picture", shown.shown(row, (8, 8)))
         self.assertNotIn("picture", shown.shown(row, (8, 9)))
         self.assertNotIn("picture", shown.shown(row))
+        self.assertNotIn("picture", shown.shown(row, (8, 8), room=50), "the page has no room left")
 
     def test_what_cannot_be_judged_is_refused_by_name(self):
         some = flowers(30)
