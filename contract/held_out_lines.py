@@ -13,10 +13,11 @@ from typing import Any
 
 from contract.held_out import HeldOutError, Reading, joined, segment_name
 from contract.held_out_mistakes import nearest
+from contract.manifests import METADATA
 
 # The key of a label whose name isn't said.
 LABEL = "label"
-SOURCE, REFERENCE, _METADATA = "source", "source-ref", "-metadata"
+SOURCE, REFERENCE = "source", "source-ref"
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _entry(place: str, document: Any, how: Reading) -> Entry:
     if kind is None:
         raise HeldOutError(f"{place} has neither {REFERENCE} (an object's URI) nor {SOURCE} (the text itself)")
     others = (REFERENCE, SOURCE, how.segment)
-    attributes = [key for key in document if key not in others and not key.endswith(_METADATA)]
+    attributes = [key for key in document if key not in others and not key.endswith(METADATA)]
     if how.label == 0 and len(attributes) != 1:
         told = ", ".join(attributes) or "none"
         raise HeldOutError(f"{place} has {len(attributes)} attributes ({told}); write evaluate.label: <attribute>")
