@@ -45,8 +45,8 @@ SEED = 0
 SUSPECTS, MOST_SUSPECTS = 100, 2000
 # Examples that are audited at once: their features and probabilities are in memory together.
 MOST_EXAMPLES = 200_000
-# Letters of an example's text, and bytes of its picture.
-TEXT_LENGTH, PICTURE_BYTES = 2000, 200_000
+# Letters of an example's text, bytes of its picture, and of all pictures together: they are on one page.
+TEXT_LENGTH, PICTURE_BYTES, PICTURES_BYTES = 2000, 200_000, 24 << 20
 
 
 def audits_folder(pipeline: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from contract import held_out
+from contract import held_out, manifests
 from contract.held_out_lines import REFERENCE
 from ratchet import channels
 from ratchet.account import Account
@@ -136,16 +136,14 @@ def _manifest(
         raise UserError(f"there is a folder {unknown[0]!r} that was none when it was audited: audit the channel again")
     right = {**labels, **{place: correction.label for place, correction in by_place.items()}}
     number: Callable[[str], int] = audit.classes.index
-    return ground_truth.text(
-        [
-            ground_truth.entry(
-                f"{folder}{name}",
-                number(label),
-                ground_truth.metadata(label, confidence=1.0, job=stamp.job, human=True, at=stamp.at),
-            )
-            for name, label in right.items()
-            if label is not None
-        ]
+    return manifests.written(
+        ground_truth.entry(
+            f"{folder}{name}",
+            number(label),
+            ground_truth.metadata(label, confidence=1.0, job=stamp.job, human=True, at=stamp.at),
+        )
+        for name, label in right.items()
+        if label is not None
     ).encode()
 
 

@@ -6,16 +6,15 @@ has the name.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from contract import manifests
 from contract.held_out_lines import REFERENCE, SOURCE
 from ratchet.errors import UserError
 from ratchet.labels.consolidation import Consolidation
 
-METADATA = "-metadata"
 ATTRIBUTE = "class"
 # The job-name of what no labeling job has made.
 CONSOLIDATION = "ratchet-labels/consolidation"
@@ -25,7 +24,7 @@ _TYPES = {REFERENCE: "groundtruth/image-classification", SOURCE: "groundtruth/te
 def entry(source: str, value: int, metadata: Mapping[str, Any], attribute: str = ATTRIBUTE) -> dict[str, Any]:
     """A line: an S3 URI is referred to, any other text stands in it."""
     kind = REFERENCE if source.startswith("s3://") else SOURCE
-    return {kind: source, attribute: value, f"{attribute}{METADATA}": {**metadata, "type": _TYPES[kind]}}
+    return {kind: source, attribute: value, manifests.metadata_of(attribute): {**metadata, "type": _TYPES[kind]}}
 
 
 def metadata(name: str, *, confidence: float, job: str, human: bool, at: datetime) -> dict[str, Any]:
@@ -41,27 +40,20 @@ def metadata(name: str, *, confidence: float, job: str, human: bool, at: datetim
 
 def check_attribute(name: str) -> None:
     """Raises UserError for a name that no label's attribute may have."""
-    if not name or name == SOURCE or name.endswith((METADATA, "-ref")):
-        message = f"--attribute is {name!r}; a label's attribute is called neither {SOURCE} nor …{METADATA} or …-ref"
+    if not name or name == SOURCE or name.endswith((manifests.METADATA, manifests.REFERENCE)):
+        message = f"--attribute is {name!r}; a label's attribute is called neither {SOURCE} nor …-metadata or …-ref"
         raise UserError(f"{message}, as {ATTRIBUTE}")
 
 
 def consolidated(found: Consolidation, attribute: str = ATTRIBUTE) -> str:
     """A manifest of consolidated labels, as of this moment."""
     at, places = datetime.now(UTC), {label: index for index, label in enumerate(found.classes)}
-    return text(
-        [
-            entry(
-                item.item,
-                places[item.label],
-                metadata(item.label, confidence=item.confidence, job=CONSOLIDATION, human=True, at=at),
-                attribute,
-            )
-            for item in found.items
-        ]
+    return manifests.written(
+        entry(
+            item.item,
+            places[item.label],
+            metadata(item.label, confidence=item.confidence, job=CONSOLIDATION, human=True, at=at),
+            attribute,
+        )
+        for item in found.items
     )
-
-
-def text(entries: Sequence[Mapping[str, Any]]) -> str:
-    """The manifest."""
-    return "".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in entries)

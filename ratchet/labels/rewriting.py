@@ -14,6 +14,7 @@ from typing import Any
 
 from contract import held_out, held_out_lines, held_out_tables
 from contract.held_out import HeldOutError, Reading
+from contract.manifests import METADATA, metadata_of
 from ratchet.errors import UserError
 from ratchet.labels import ground_truth
 from ratchet.labels.corrections import Correction
@@ -145,7 +146,7 @@ def _finder(file: File, text: str, parts: list[_Part], stamp: Stamp) -> Callable
     held_out_lines.read_manifest(_lines(text), file.name, file.how)
     entries = [part.said for part in parts if part.said]
     attribute = _attribute(entries[0], file.how)
-    told = f"{attribute}{ground_truth.METADATA}"
+    told = metadata_of(attribute)
     class_names = {str(entry[attribute]): (entry.get(told) or {}).get("class-name") for entry in entries}
     return lambda part: _entry(part, attribute, class_names, stamp)
 
@@ -190,12 +191,12 @@ def _attribute(document: Mapping[str, Any], how: Reading) -> str:
     if isinstance(how.label, str):
         return how.label
     sources = (held_out_lines.REFERENCE, held_out_lines.SOURCE)
-    return next(key for key in document if key not in sources and not key.endswith(ground_truth.METADATA))
+    return next(key for key in document if key not in sources and not key.endswith(METADATA))
 
 
 def _entry(part: _Part, attribute: str, class_names: Mapping[str, str | None], stamp: Stamp) -> _Label:
     def write(label: str) -> str:
-        told = f"{attribute}{ground_truth.METADATA}"
+        told = metadata_of(attribute)
         name = class_names.get(label) or label
         said = ground_truth.metadata(name, confidence=1.0, job=stamp.job, human=True, at=stamp.at)
         document = {**part.said, attribute: as_before(part.said[attribute], label)}

@@ -23,7 +23,7 @@ import toolkit
 from contract import label_audits
 from toolkit.errors import ToolkitError
 from toolkit.heldout.example import CSV, Example
-from toolkit.labels import confident, shown
+from toolkit.labels import confident, learners, shown
 from toolkit.labels.columns import columns
 from toolkit.labels.features import features
 from toolkit.labels.judging import Asked, audit, folds
@@ -90,6 +90,12 @@ class Confident(unittest.TestCase):
 
 
 class Audits(unittest.TestCase):
+    def setUp(self):
+        # Fewer trees than a job has: these examples are easy.
+        fewer = unittest.mock.patch.object(learners, "TREES", 60)
+        fewer.start()
+        self.addCleanup(fewer.stop)
+
     def test_planted_errors_stand_first(self):
         wrong = {7, 30, 53, 76}
         found = judged(flowers(wrong=wrong))
@@ -98,7 +104,7 @@ class Audits(unittest.TestCase):
         first = found["suspects"][0]
         self.assertTrue(first["confident"])
         self.assertLess(first["margin"], 0)
-        self.assertIn(found["learner"], "a forest of 300 extremely randomised trees, of 2 columns of numbers")
+        self.assertIn(found["learner"], "a forest of 60 extremely randomised trees, of 2 columns of numbers")
         self.assertAlmostEqual(found["estimated_errors"], 4, delta=1.5)
         self.assertEqual(found["counts"], {"class-0": 30, "class-1": 29, "class-2": 31})
         self.assertEqual(json.loads(json.dumps(found)), found, "it is JSON as it is")
@@ -169,6 +175,7 @@ class Audits(unittest.TestCase):
         self.assertIn("picture", shown.shown(row, (8, 8)))
         self.assertNotIn("picture", shown.shown(row, (8, 9)))
         self.assertNotIn("picture", shown.shown(row))
+        self.assertNotIn("picture", shown.shown(row, (8, 8), room=50), "the page has no room left")
 
     def test_what_cannot_be_judged_is_refused_by_name(self):
         some = flowers(30)

@@ -12,6 +12,7 @@ from contract import held_out, label_audits
 from toolkit.errors import ToolkitError
 from toolkit.heldout.example import Example
 from toolkit.labels import confident, shown
+from toolkit.labels.columns import number
 from toolkit.labels.learners import Learner, learner
 
 if TYPE_CHECKING:
@@ -86,10 +87,8 @@ def checked_classes(examples: Sequence[Example], folds: int) -> list[str]:
 
 
 def _order(name: str) -> tuple[int, float, str]:
-    try:
-        return 0, float(name), name
-    except ValueError:
-        return 1, 0.0, name
+    value = number(name)
+    return (1, 0.0, name) if value is None else (0, value, name)
 
 
 def _too_few(examples: Sequence[Example], counts: Mapping[str, int], few: Sequence[str], folds: int) -> str:
@@ -138,11 +137,13 @@ def _suspects(
     margins, others = confident.margins(labels, probabilities)
     sure = confident.confident_classes(labels, probabilities)
     found: list[dict[str, Any]] = []
+    room = label_audits.PICTURES_BYTES
     for index in confident.ranked(labels, probabilities):
         if margins[index] >= 0:
             continue
         label, other, example = labels[index], others[index], examples[index]
-        look = shown.shown(example, asked.picture) if len(found) < asked.suspects else {}
+        look = shown.shown(example, asked.picture, room) if len(found) < asked.suspects else {}
+        room -= len(look.get("picture", {}).get("base64", ""))
         found.append(
             {
                 "place": example.place,

@@ -29,51 +29,57 @@ _THUMBNAIL = 256
 _LEAST_SIDE, _MOST_SIDE = 4, 512
 
 
-def shown(example: Example, picture: tuple[int, int] | None = None) -> dict[str, Any]:
+def shown(
+    example: Example, picture: tuple[int, int] | None = None, room: int = label_audits.PICTURES_BYTES
+) -> dict[str, Any]:
     """`text` and, where it is a picture that can be shown, `picture`, as contract.label_audits has them.
 
-    picture: (height, width) where a row's numbers are a picture's.
+    picture: (height, width) where a row's numbers are a picture's. room: bytes that a picture may take, as text.
     """
     if isinstance(example.content, Path):
-        content = _of_file(example.content, example.content_type)
-        return {"text": example.content.name, **_told(content)}
-    if isinstance(example.content, bytes):
-        return _of_bytes(example)
-    text = example.content[: label_audits.TEXT_LENGTH]
-    pixels = _of_row(example, picture) if picture and example.content_type == CSV else None
-    return {"text": text, **_told(None if pixels is None else (_PNG, png(pixels)))}
-
-
-def _told(content: tuple[str, bytes] | None) -> dict[str, Any]:
+        text, content = example.content.name, _of_file(example.content, example.content_type)
+    elif isinstance(example.content, bytes):
+        text, content = _of_bytes(example)
+    else:
+        text = example.content
+        pixels = _of_row(example, picture) if picture and example.content_type == CSV else None
+        content = None if pixels is None else (_PNG, png(pixels))
+    told = {"text": text[: label_audits.TEXT_LENGTH]}
     if content is None or len(content[1]) > label_audits.PICTURE_BYTES:
-        return {}
-    return {"picture": {"content_type": content[0], "base64": base64.b64encode(content[1]).decode()}}
+        return told
+    encoded = base64.b64encode(content[1]).decode()
+    if len(encoded) > room:
+        return told
+    return {**told, "picture": {"content_type": content[0], "base64": encoded}}
 
 
 def _of_file(path: Path, content_type: str) -> tuple[str, bytes] | None:
+    """As it is where a browser shows it and it is small, else smaller; None where that can't be made."""
     if content_type in _SHOWN and path.stat().st_size <= label_audits.PICTURE_BYTES:
         return content_type, path.read_bytes()
     try:
         from PIL import Image
-
+    except ImportError:
+        return None
+    try:
         with Image.open(path) as whole:
             small = whole.convert("RGB")
             small.thumbnail((_THUMBNAIL, _THUMBNAIL))
             body = io.BytesIO()
             small.save(body, "PNG")
             return _PNG, body.getvalue()
-    except (ImportError, OSError, ValueError, SyntaxError):
-        return None  # its name stands for it
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
 
 
-def _of_bytes(example: Example) -> dict[str, Any]:
+def _of_bytes(example: Example) -> tuple[str, tuple[str, bytes] | None]:
     import numpy as np
 
     if example.content_type != NPY:
-        return {"text": example.content_type}
+        return example.content_type, None
     array = np.load(io.BytesIO(bytes(example.content)), allow_pickle=False)[0]  # type: ignore[arg-type]
-    text = np.array2string(array.reshape(-1), threshold=50, separator=", ")[: label_audits.TEXT_LENGTH]
-    return {"text": f"{array.dtype} {array.shape}: {text}", **_told(_of_array(array))}
+    text = np.array2string(array.reshape(-1), threshold=50, separator=", ")
+    return f"{array.dtype} {array.shape}: {text}", _of_array(array)
 
 
 def _of_array(array: Array) -> tuple[str, bytes] | None:
