@@ -15,9 +15,10 @@ TRAININGS = list(subset.trainings(3))
 
 def test_the_most_telling_come_first_and_none_twice() -> None:
     assert len(set(TRAININGS)) == len(TRAININGS)
-    first = [(each.method, each.percent) for each in TRAININGS[:11]]
-    of_10, of_30 = ([(method, percent) for method in subset.METHODS] for percent in (10, 30))
-    assert first == [*of_10, (subset.FULL, 100), *of_30]
+    first = [(each.case, each.method, each.percent) for each in TRAININGS[:11]]
+    of_10 = [(subset.CLEAN, method, 10) for method in subset.METHODS]
+    noisy = [(subset.NOISY, method, 30) for method in subset.CASES[subset.NOISY]]
+    assert first == [*of_10, (subset.CLEAN, subset.FULL, 100), *noisy]
     by_seed = [{(e.case, e.method, e.percent) for e in TRAININGS if e.seed == seed} for seed in range(3)]
     assert by_seed[0] == by_seed[1] == by_seed[2]
 

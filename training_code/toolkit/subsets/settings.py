@@ -26,7 +26,9 @@ class Settings:
     epochs: of the training, which tells infobatch when to stop pruning.
     select_every: epochs between two selections of trimmed and glister. warm_up: epochs before the first one, which
         train on the re-sampled part (`chosen.by` says so).
-    per, step, biases_only: glister's (glister.Greedy). last_layer: its path in the model; by default the last Linear.
+    per, step, biases_only: glister's (glister.Greedy). The original's configuration for CIFAR-10 has "all" and the
+        biases alone, which takes wrong labels for the best examples.
+    last_layer: its path in the model; by default the last Linear.
     ratio: the probability by which infobatch skips. annealing: the share of the epochs at the end without skipping.
     trim: the share of the examples, those of the greatest losses, that trimmed leaves out.
     loading: more arguments of torch's DataLoader.
