@@ -49,7 +49,8 @@ def test_every_part_is_clean(root: Path, is_clean: Verdict, capsys: pytest.Captu
         approval="manual",
         deploy={"instance": "ml.m5.large", "autoscale": {"max": 4, "invocations_per_instance": 1000}},
     )
-    write_pipeline(root / "training_code", name="viewed", views=[{"view": "losses"}])
+    compiling = {"instance": "ml.m5.large", "compile": {"target": "onnx"}}
+    write_pipeline(root / "training_code", name="viewed", views=[{"view": "losses"}], deploy=compiling)
     tensorflow = {"name": "tensorflow", "version": "2.21.0", "hosting": {"name": "pytorch", "version": "2.6.0"}}
     write_pipeline(root / "training_code", name="hosted", framework=tensorflow)
     vpc = {"subnets": ["subnet-0a1b"], "security_groups": ["sg-0e3f"]}

@@ -6,6 +6,7 @@ It runs the model's own code, and onnxruntime and onnx of the compile job: in a 
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import tempfile
@@ -108,11 +109,14 @@ def in_int8(model: bytes) -> bytes | None:
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
         before.write_bytes(model)
+        logging.disable(logging.WARNING)  # advice on a step that is there for shapes, which nothing here needs
         try:
             quantize_dynamic(before, after, weight_type=QuantType.QInt8, op_types_to_quantize=list(QUANTISED))
         except Exception as error:  # noqa: BLE001 - a graph that it can't take apart; the other form is there
             print(f"int8: not of this model: {type(error).__name__}: {' '.join(str(error).split())[:200]}", flush=True)
             return None
+        finally:
+            logging.disable(logging.NOTSET)
         made = after.read_bytes()
     return optimised(made) if len(made) < SMALLER * len(model) else None
 
