@@ -150,13 +150,25 @@ def of_data(path: Path) -> Document:
     labels: dict[str, set[str]] = {}
     for text, label in rows:
         labels.setdefault(text, set()).add(label)
-    again = len(rows) - len(labels)
     return {
         "tickets": len(rows),
         "categories": dict(Counter(label for _, label in rows)),
-        "texts_again": again,
+        "texts_again": len(rows) - len(labels),
         "texts_of_several_categories": sum(len(those) > 1 for those in labels.values()),
+        "texts_nearly_again": nearly_again([frozenset(text.split()) for text, _ in rows]),
     }
+
+
+def nearly_again(texts: Sequence[frozenset[str]]) -> int:
+    """How many texts have nine tenths of their words with one before them (Jaccard's index)."""
+    return sum(any(alike(text, other) for other in texts[:number]) for number, text in enumerate(texts))
+
+
+def alike(one: frozenset[str], other: frozenset[str]) -> bool:
+    if 10 * min(len(one), len(other)) < 9 * max(len(one), len(other)):
+        return False
+    shared = len(one & other)
+    return 10 * shared >= 9 * (len(one) + len(other) - shared)
 
 
 def main() -> int:

@@ -68,4 +68,7 @@ def test_what_stands_in_the_data_twice_is_told(tmp_path: Path) -> None:
         "categories": {"A": 2, "B": 2},
         "texts_again": 2,
         "texts_of_several_categories": 1,
+        "texts_nearly_again": 2,
     }
+    ten = [f"w{number}" for number in range(10)]
+    assert tickets.alike(frozenset(ten), frozenset(ten[1:])) and not tickets.alike(frozenset(ten), frozenset(ten[2:]))
