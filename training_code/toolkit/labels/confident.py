@@ -86,8 +86,8 @@ def ranked(labels: Array, probabilities: Array) -> Array:
     """(n,): the examples' indices, the most suspect first: by self-confidence, the probability of the given class; of
     equally improbable ones by the margin.
 
-    Of classes that are hard to tell apart it finds more than the margin alone (bench/labels.py: half of the tickets'
-    wrong labels, not two in five), which puts those first that are surely of a class near by.
+    Of classes that are hard to tell apart it finds more than the margin alone, which puts those first that are surely
+    of a class near by: of the tickets of bench/labels.py rather more than half, where the margin finds less.
     """
     import numpy as np
 
