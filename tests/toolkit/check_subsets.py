@@ -43,6 +43,7 @@ def stepped(validation, gradient, step):
 
 def brute_force(candidates, validation, most, step, size=1):
     """The greedy as its definition has it: every gradient in full, after every choice."""
+    step /= 1 + np.square(validation.inputs).sum(1).mean()
     each = gradients(candidates)
     elements = each.reshape(-1, size, each.shape[1]).mean(1)
     chosen = []
@@ -68,19 +69,19 @@ class Glister(unittest.TestCase):
     def test_the_greedy_is_that_of_brute_force(self):
         for seed in range(5):
             candidates, validation = layer(24, seed), layer(12, 100 + seed)
-            found = Greedy(per=ALL, step=0.3).choose(candidates, validation, 9, Everything())
-            self.assertEqual(found.tolist(), brute_force(candidates, validation, 9, 0.3))
+            found = Greedy(per=ALL, step=2.0).choose(candidates, validation, 9, Everything())
+            self.assertEqual(found.tolist(), brute_force(candidates, validation, 9, 2.0))
 
     def test_the_step_matters_to_what_is_chosen(self):
         """Brute force could agree by chance if nothing depended on what was chosen before."""
         candidates, validation = layer(24, 0), layer(12, 100)
         once = Greedy(per=ALL, step=1e-9).choose(candidates, validation, 9, Everything())
-        self.assertNotEqual(once.tolist(), brute_force(candidates, validation, 9, 0.3))
+        self.assertNotEqual(once.tolist(), brute_force(candidates, validation, 9, 2.0))
 
     def test_whole_batches(self):
         candidates, validation = layer(24, 3), layer(12, 103)
-        found = Greedy(per=BATCH, step=0.3, batch=4).choose(candidates, validation, 12, Everything())
-        wanted = brute_force(candidates, validation, 3, 0.3, size=4)
+        found = Greedy(per=BATCH, step=2.0, batch=4).choose(candidates, validation, 12, Everything())
+        wanted = brute_force(candidates, validation, 3, 2.0, size=4)
         self.assertEqual(found.reshape(3, 4)[:, 0].tolist(), [4 * batch for batch in wanted])
 
     def test_batches_that_leave_some_over_still_give_as_many_as_are_asked_for(self):
@@ -90,11 +91,11 @@ class Glister(unittest.TestCase):
 
     def test_within_each_class_by_its_own_validation_examples(self):
         candidates, validation = layer(24, 1), layer(12, 101)
-        found = Greedy(per=CLASS, step=0.3).choose(candidates, validation, 8, Everything())
+        found = Greedy(per=CLASS, step=2.0).choose(candidates, validation, 8, Everything())
         self.assertEqual(np.bincount(candidates.targets[found]).tolist(), [2, 2, 2, 2])
         for number in range(CLASSES):
             of, judges = (np.flatnonzero(part.targets == number) for part in (candidates, validation))
-            wanted = of[brute_force(candidates.of(of), validation.of(judges), 2, 0.3)]
+            wanted = of[brute_force(candidates.of(of), validation.of(judges), 2, 2.0)]
             self.assertEqual(found[candidates.targets[found] == number].tolist(), wanted.tolist())
 
     def test_a_gain_is_what_the_validation_loss_falls_by_to_first_order(self):
@@ -120,15 +121,25 @@ class Glister(unittest.TestCase):
         all_of_them = gradients(candidates)
 
         def lowered(chosen):
-            return stepped(validation, all_of_them[chosen].sum(0), 0.02).losses().mean()
+            return stepped(validation, all_of_them[chosen].sum(0), 0.1 / Greedy().scale(validation)).losses().mean()
 
         random = np.random.default_rng(0)
-        stochastic = Greedy(per=ALL, step=0.02).choose(candidates, validation, 80, random)
-        exact = Greedy(per=ALL, step=0.02).choose(candidates, validation, 80, Everything())
+        stochastic = Greedy(per=ALL, step=0.1).choose(candidates, validation, 80, random)
+        exact = Greedy(per=ALL, step=0.1).choose(candidates, validation, 80, Everything())
         drawn = np.mean([lowered(random.choice(400, 80, replace=False)) for _ in range(20)])
         start = validation.losses().mean()
         self.assertGreater(start - lowered(stochastic), 0.8 * (start - lowered(exact)))
         self.assertLess(lowered(stochastic), drawn)
+
+    def test_the_step_lowers_the_validation_loss_however_large_the_inputs_are(self):
+        given = layer(200, 7), layer(60, 107)
+        for size in (0.1, 1, 30):
+            candidates, validation = (LastLayer(size * each.inputs, each.scores, each.targets) for each in given)
+            greedy = Greedy(per=ALL)
+            chosen = greedy.choose(candidates, validation, 40, np.random.default_rng(0))
+            step = greedy.step / greedy.scale(validation)
+            after = stepped(validation, gradients(candidates)[chosen].sum(0), step)
+            self.assertLess(after.losses().mean(), validation.losses().mean(), size)
 
     def test_a_budget_below_any_number_of_rounds_ends(self):
         """The original's loop didn't where the budget was below its rounds."""

@@ -68,7 +68,9 @@ class Greedy:
     """How examples are chosen.
 
     per: within each `class`, of whole `batch`es, or of `all` at once. step: how far the last layer is moved for each
-    that is chosen. biases_only: leaves the weights' gradients out. batch: examples of a batch.
+    that is chosen; over the mean square of what goes into it, where its weights move, too, or else a step that suits
+    its biases would throw them far beyond any minimum. biases_only: leaves the weights' gradients out. batch: examples
+    of a batch.
     """
 
     per: str = CLASS
@@ -136,7 +138,11 @@ class Greedy:
         factors = np.ones((len(judged), len(residuals)))
         if not self.biases_only:
             factors += validation.inputs @ inputs.T
-        judged -= self.step * factors @ residuals / len(residuals)
+        judged -= self.step / self.scale(validation) * factors @ residuals / len(residuals)
+
+    def scale(self, validation: LastLayer) -> float:
+        """What the step is divided by: the mean squared length of the layer's inputs, the bias's 1 among them."""
+        return 1.0 if self.biases_only else 1 + float((validation.inputs**2).sum(1).mean())
 
 
 def _of_classes(candidates: LastLayer, validation: LastLayer, most: int) -> Iterator[tuple[Array, Array, int]]:
