@@ -30,8 +30,9 @@ PIPELINES = {"compiled": Scripted(SPEC, {name: (MODEL / name).read_text() for na
 @pytest.fixture(scope="module")
 def pipeline(deployed: Callable[[str], Pipeline]) -> Pipeline:
     found = deployed("compiled")
-    for channel in ("train", "test"):
-        found.put(f"{channel}/digits.csv", (SAMPLE / channel / "digits.csv").read_text())
+    # The second takes the place of what the fixture has put there.
+    for key, channel in {"train/digits.csv": "train", "test/held_out.csv": "test"}.items():
+        found.put(key, (SAMPLE / channel / "digits.csv").read_text())
     return found
 
 
