@@ -11,7 +11,19 @@ from typing import Any
 
 import pytest
 
-from bench import autoencoder, bert_qa, cycle, harness, mnist_keras, prune, results, rules, scale, traffic_signs
+from bench import (
+    autoencoder,
+    bert_qa,
+    cycle,
+    harness,
+    mnist_keras,
+    prune,
+    results,
+    rules,
+    scale,
+    tickets,
+    traffic_signs,
+)
 from bench.scale_checkout import SOAK, Flowers, checkout
 from contract import run_table
 from ratchet import project, spec
@@ -121,7 +133,7 @@ def test_the_rules_that_are_tried_are_readmes() -> None:
     assert "gradients" in tried["probe"]["collections"]
 
 
-@pytest.mark.parametrize("bench", [autoencoder, bert_qa, mnist_keras, prune, traffic_signs])
+@pytest.mark.parametrize("bench", [autoencoder, bert_qa, mnist_keras, prune, tickets, traffic_signs])
 def test_without_its_data_a_benchmark_is_skipped_with_a_sentence(bench, tmp_path, monkeypatch, capsys) -> None:
     absent = tmp_path / "absent"
     monkeypatch.setattr("sys.argv", ["x.py", "--json", "--data", str(absent)])
@@ -181,7 +193,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 RECORDED = ["autoencoder", "cycle", "early_stopping", "mnist_keras", "platform", "probe", "prune", "rules", "stop"]
-RECORDED += ["traffic_signs", "tune", "warm"]
+RECORDED += ["tickets", "traffic_signs", "tune", "warm"]
 
 
 @pytest.mark.parametrize("name", RECORDED)
