@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.candidates import CANDIDATE, CANDIDATES
+from contract.causes import gist
 from contract.evaluations import CANNOT_ANSWER
 from contract.run_table import STOPPED_BY
 
@@ -118,7 +119,7 @@ def _why(one: Document) -> str:
     """Why it has no score."""
     if one.get(STOPPED_BY):
         return f"stopped by {one[STOPPED_BY]}"
-    return str(one.get("failure") or one.get(CANNOT_ANSWER) or "")
+    return gist(str(one.get("failure") or one.get(CANNOT_ANSWER) or ""))
 
 
 def _number(value: Any) -> str:

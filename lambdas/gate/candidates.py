@@ -40,8 +40,9 @@ def chosen(evaluation: Any, names: Sequence[str]) -> Document:
 def told_of(decision: Mapping[str, Any], found: Mapping[str, Any]) -> Document:
     """The decision with the candidates, and a sentence about them behind its reason."""
     scores = found[CANDIDATES]
-    each = ", ".join(f"{name} {'without one' if score is None else f'{score:.4f}'}" for name, score in scores.items())
-    several = f"; {found[CANDIDATE]} is the best of {len(scores)} candidates ({each}), for which the interval allows"
+    each = ", ".join(f"{name} {'not judged' if score is None else f'{score:.4f}'}" for name, score in scores.items())
+    allowed = ", for which the interval allows" if decision["interval"] else ""
+    several = f"; {found[CANDIDATE]} is the best of {len(scores)} candidates ({each}){allowed}"
     return {**decision, "reason": f"{decision['reason']}{several}", **found}
 
 

@@ -24,6 +24,7 @@ from bench import (
     rules,
     scale,
     subset,
+    tickets,
     traffic_signs,
 )
 from bench import compile as compiling
@@ -154,7 +155,10 @@ def test_the_rules_that_are_tried_are_readmes() -> None:
     assert "gradients" in tried["probe"]["collections"]
 
 
-@pytest.mark.parametrize("bench", [autoencoder, bert_qa, detector, labels, mnist_keras, prune, subset, traffic_signs])
+BENCHES = [autoencoder, bert_qa, detector, labels, mnist_keras, prune, subset, tickets, traffic_signs]
+
+
+@pytest.mark.parametrize("bench", BENCHES)
 def test_without_its_data_a_benchmark_is_skipped_with_a_sentence(bench, tmp_path, monkeypatch, capsys) -> None:
     absent = tmp_path / "absent"
     monkeypatch.setattr("sys.argv", ["x.py", "--json", "--data", str(absent)])
@@ -214,7 +218,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 RECORDED = ["autoencoder", "cycle", "early_stopping", "mnist_keras", "platform", "probe", "prune", "rules", "stop"]
-RECORDED += ["traffic_signs", "tune", "warm"]
+RECORDED += ["tickets", "traffic_signs", "tune", "warm"]
 
 
 @pytest.mark.parametrize("name", RECORDED)

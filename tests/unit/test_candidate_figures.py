@@ -80,7 +80,7 @@ def test_the_decision_says_which_is_the_challenger_and_at_what_confidence() -> N
     assert decision["reason"] == (
         "better than the champion by more than 0: accuracy 0.8100 against the champion's 0.7700, difference in "
         "[+0.0100, +0.0700] with 97.5% confidence; tf-idf is the best of 2 candidates (tf-idf 0.8100, embedding "
-        "without one), for which the interval allows"
+        "not judged), for which the interval allows"
     )
 
 
@@ -170,6 +170,19 @@ def test_a_line_tells_each() -> None:
         "done"
     )
     assert candidate_figures.sentence({}) == ""
+
+
+def test_of_a_script_that_failed_the_line_is_told_that_says_why() -> None:
+    last_words = 'ExecuteUserScriptError:\nExitCode 1\nErrorMessage "Traceback:\nValueError: no vectors"'
+    failed = {"candidate": "embedding", "failure": f"training job job-2 failed: {last_words}"}
+    assert candidate_figures.sentence({"candidates": [failed]}) == "embedding: ValueError: no vectors"
+
+
+def test_a_first_model_has_no_interval_that_could_allow_for_anything() -> None:
+    alone = {**EVALUATION, "champion": None, "difference": None, "interval": None}
+    decision = decide(alone, of_gate.of_several(GATE, NAMES), None, pipeline="tickets")
+    told = of_gate.told_of(decision, of_gate.chosen(alone, NAMES))["reason"]
+    assert told.endswith("tf-idf is the best of 2 candidates (tf-idf 0.8100, embedding not judged)")
 
 
 def test_the_table_has_what_they_differ_in() -> None:

@@ -119,7 +119,7 @@ def _role(at: Surroundings) -> JobRole:
     judged = (
         (f"{files.ASKED}/*", f"{files.ANSWERED}/*")
         if at.judging_image
-        else (f"{files.TRAIN}/*", f"{compiled.FOLDER}/*")
+        else (f"{files.TRAIN}/*", f"{compiled.FOLDER}/{files.MODEL_ARCHIVE}")
     )
     return JobRole(
         name=PROCESSING,
