@@ -13,7 +13,7 @@ and a row a seed. Every fifth article is held out; of the others a part judges t
 
     python bench/bert_qa.py --data FILE.json        questions in SQuAD's format, as XQuAD's English ones
 
-A seed takes one core about six minutes. `--rows FILE` keeps each that is done, so that one can go on.
+A seed takes one core about a quarter of an hour. `--rows FILE` keeps each that is done, so that one can go on.
 """
 
 from __future__ import annotations
