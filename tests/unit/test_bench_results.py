@@ -180,7 +180,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-RECORDED = ["autoencoder", "cycle", "early_stopping", "mnist_keras", "platform", "probe", "prune", "rules", "stop"]
+RECORDED = ["autoencoder", "cycle", "early_stopping", "labels", "mnist_keras", "platform", "probe", "prune", "rules", "stop"]
 RECORDED += ["traffic_signs", "tune", "warm"]
 
 
