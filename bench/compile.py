@@ -113,7 +113,8 @@ def measured(name: str, model: Model, data: Path, folder: Path, small: bool) -> 
     run(HERE / "compile_models.py", name, data, folder)
     trained = folder / "model"
     knobs = ("--train", folder / "train", "--model-dir", trained, *model.knobs, *(model.small if small else ()))
-    run(CODE / model.folder / "train.py", *knobs, RATCHET_TENSORS=folder / "tensors")
+    # Checkpoints of its own: another training goes on from none of them.
+    run(CODE / model.folder / "train.py", *knobs, RATCHET_TENSORS=folder / "tensors", SAGEMAKER_BASE_DIR=folder)
     for script, source in model.scripts.items():
         shutil.copyfile(source, trained / "code" / script)
     sizes = json.loads(run(HERE / "compile_side.py", "pack", trained, folder / "forms"))
