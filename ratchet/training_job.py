@@ -31,6 +31,7 @@ _TERM = re.compile(
     r"""\s*(?:'(?P<plain>[^']*)'|(?P<json>"(?:[^"\\]|\\.)*")|(?P<variable>\$run\.run_id|\$string\(\$round\)|\$own\.(?:candidate|number)))\s*(?:&|$)"""
 )
 _FIRST_ROUND = "1"
+_METRICS = "MetricDefinitions"
 
 
 def request(  # noqa: PLR0913 - all that a job outside of a run depends on
@@ -74,13 +75,20 @@ def request(  # noqa: PLR0913 - all that a job outside of a run depends on
     own = {**found["HyperParameters"], **submitted, **({PROGRAM: one.entry} if one else {})}
     known |= one.hyperparameters if one else {}
     found["HyperParameters"] = {**spec.train.hyperparameters, **known, **own}
+    return _as_in_the_folder(found, spec)
+
+
+def _as_in_the_folder(asked: Document, spec: PipelineSpec) -> Document:
+    """The request with the metrics and manifests of the folder's pipeline.yaml, which may not be deployed yet."""
     metrics = [{"Name": name, "Regex": regex} for name, regex in spec.train.metrics.items()]
-    found["AlgorithmSpecification"].pop("MetricDefinitions", None)
-    found["AlgorithmSpecification"] |= {"MetricDefinitions": metrics} if metrics else {}
+    algorithm = {name: value for name, value in asked["AlgorithmSpecification"].items() if name != _METRICS}
     # What the deployed job is told of manifests may be of other attributes than the folder's.
-    others = {name: value for name, value in found["Environment"].items() if not name.startswith(manifests.CHANNELS)}
-    found["Environment"] = others | manifests.variables({name: each.settings for name, each in spec.manifests.items()})
-    return found
+    told = {name: value for name, value in asked["Environment"].items() if not name.startswith(manifests.CHANNELS)}
+    return {
+        **asked,
+        "AlgorithmSpecification": algorithm | ({_METRICS: metrics} if metrics else {}),
+        "Environment": told | manifests.variables({name: each.settings for name, each in spec.manifests.items()}),
+    }
 
 
 def _request_of(definition: str) -> Document:

@@ -28,6 +28,7 @@ from bench import (
     traffic_signs,
 )
 from bench import compile as compiling
+from bench.promises import PROMISES
 from bench.scale_checkout import SOAK, Flowers, checkout
 from contract import run_table
 from ratchet import project, spec
@@ -262,5 +263,5 @@ def test_parts_of_a_measurement_are_one() -> None:
 
 
 def test_every_figure_of_scale_says_what_it_means() -> None:
-    told = {name for name in results.PROMISES if f"{name} " in str(scale.__doc__) or f"{name}:" in str(scale.__doc__)}
+    told = {name for name in PROMISES if f"{name} " in str(scale.__doc__) or f"{name}:" in str(scale.__doc__)}
     assert {"synth_ratio", "put_ms", "champions_over_bare", "rss_growth_mb", "seconds_drift", "runs_seconds"} <= told

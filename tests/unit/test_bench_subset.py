@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench import harness, results, subset
+from bench.promises import PROMISES
 
 TRAININGS = list(subset.trainings(3))
 
@@ -70,6 +71,6 @@ def test_medians_and_what_the_methods_are_beside_each_other() -> None:
 
 def test_every_figure_is_explained() -> None:
     figures = subset.document(rows(), argparse.Namespace(data=Path("cifar.npz")))["figures"]
-    assert not [figure for figure in figures if figure not in results.PROMISES]
-    promised = {percent: results.PROMISES[f"drop_{percent}"][0] for percent in subset.SOONER}
+    assert not [figure for figure in figures if figure not in PROMISES]
+    promised = {percent: PROMISES[f"drop_{percent}"][0] for percent in subset.SOONER}
     assert promised == subset.POINTS
