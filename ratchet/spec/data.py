@@ -175,7 +175,7 @@ def check_channels(data: Channels) -> None:
 
 def _check_manifests(data: Channels) -> list[str]:
     """The channels that training gets besides, for manifests. Raises a refusal where another has their names."""
-    found, others = [], {*data, *data.champions}
+    found, others = [], [*data, *data.champions]
     for name, channel in data.items():
         manifest = _manifest(channel)
         if manifest is None:

@@ -61,6 +61,19 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {**DATA, "my model": {"champion_of": "cifar-subset"}},
         "is the channel 'my model'; use at most 64 letters",
     ),
+    "a manifest's channel": (
+        {
+            "train": {
+                "manifest": "digits/train/l.manifest",
+                "attributes": ["source-ref", "class"],
+                "mode": "file",
+                "objects": "digits/train/o/",
+            },
+            "test": "digits/test/",
+            "train-manifest": {"champion_of": "cifar-subset"},
+        },
+        "data.train-manifest: is the channel in which data.train has its manifest; choose another name",
+    ),
     "too many": (
         {**DATA, **{f"m{number}": {"champion_of": "cifar-subset"} for number in range(20)}},
         "data: gives training 21 channels; SageMaker takes at most 20",
