@@ -113,7 +113,7 @@ def test_ways_to_choose_a_part_of_the_data(tmp_path: Path) -> None:
     ):
         (row,) = subset.measured(environment, options, training, True)
         assert (row["case"], row["method"]) == (training.case, training.method)
-        assert 0 < row["selection_seconds"] < row["wall_seconds"] and row["seconds"] > 0
+        assert 0 <= row["selection_seconds"] < row["wall_seconds"] and row["seconds"] > 0
         assert (row["wrong"] > 0.2) == (training.case == subset.NOISY)
     assert row["examples"] < 200, "classes of 90, 12 and 1"
 
