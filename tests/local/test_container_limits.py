@@ -112,11 +112,11 @@ def test_a_script_that_takes_more_memory_than_its_instance_has_is_killed(
 )
 def test_containers_that_share_an_instance_have_its_memory_together(tmp_path: Path) -> None:
     wanted = Limits(memory=300 * MIB, disk=ENOUGH.disk, shared=SharedMemory())
-    small, large = (TAKES_MEMORY.replace("600", size).replace("sleep(3)", "sleep(1.5)") for size in ("150", "250"))
+    small, large = (TAKES_MEMORY.replace("600", size).replace("sleep(3)", "sleep(6)") for size in ("150", "250"))
     first = container.launch(spec_of(small, tmp_path / "first", wanted))
     second = container.launch(spec_of(large, tmp_path / "second", wanted))
     try:
-        ended = [first.wait(10), second.wait(10)]
+        ended = [first.wait(60), second.wait(60)]
         assert sorted(ended) == [0, 137], "one has room when the other has gone"
         assert [each.exceeded for each in (first, second)] == [MEMORY if code else None for code in ended]
     finally:
