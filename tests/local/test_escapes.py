@@ -96,7 +96,8 @@ class Try:
             "secret": "# not for containers",
             "keys": [server.access_key_id, server.secret_access_key],
             "servers": sorted(set(of_server(state))),
-            "jobs": [str(path) for path in Path(state, "sagemaker").rglob("ml")],
+            # Folders come and go meanwhile; os.walk passes over one that has gone.
+            "jobs": [f"{at}/ml" for at, folders, _ in os.walk(Path(state, "sagemaker")) if "ml" in folders],
             "code": [str(path) for path in Path(state, "lambda", "code").glob("*")],
             "abstract": self.abstract,
             "system": ["/usr/lib/written", "/etc/hosts", "/etc/ld.so.preload", "/usr/bin/env"],
@@ -196,9 +197,7 @@ def of_all_places(one: Try) -> dict[str, Document]:
     jobs.processed(processing["ProcessingJobName"])
     assert hosting.settled(endpoint)["EndpointStatus"] == "InService", hosting.log_lines(endpoint)
     in_model = hosting.ask(endpoint)["body"]
-    # Forked from an interpreter that runs outside of all containers.
-    warm = jobs.train(f"import joblib\n{one.script}\nprint('WARM', {FORKED})")["TrainingJobName"]
-    assert "WARM True" in jobs.log_lines(warm)
+    warm = until(lambda: of_a_warm_interpreter(one, jobs), "an interpreter that is warm")
     rule = jobs.ended(training)["DebugRuleEvaluationStatuses"][0]["RuleEvaluationJobArn"].rpartition("/")[2]
     return {
         "training job": said(jobs, training),
@@ -212,6 +211,12 @@ def of_all_places(one: Try) -> dict[str, Document]:
         "host of two": said(jobs, of_hosts(one, jobs)),
         **of_own_images(one, jobs),
     }
+
+
+def of_a_warm_interpreter(one: Try, jobs: Jobs) -> str:
+    """A job that is forked from an interpreter outside of all containers; "" while that is still being started."""
+    job = jobs.train(f"import joblib\n{one.script}\nprint('WARM', {FORKED})")["TrainingJobName"]
+    return str(job) if "WARM True" in jobs.log_lines(job) else ""
 
 
 def of_hosts(one: Try, jobs: Jobs) -> str:
