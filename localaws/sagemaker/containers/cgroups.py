@@ -38,6 +38,7 @@ class Cgroup:
 
     def __init__(self, memory: Path, pids: Path) -> None:
         self._memory, self._pids = memory, pids
+        self._ran_out = False
 
     def add(self, pid: int) -> None:
         """Take a process in, and whatever it will start."""
@@ -46,7 +47,12 @@ class Cgroup:
 
     @property
     def out_of_memory(self) -> bool:
-        """Whether the kernel has ended a process of it for want of memory."""
+        """Whether the kernel has ended a process of it for want of memory. Once seen it stays known: of containers that
+        share a group, one may remove it before the end of the one that was killed is looked at."""
+        self._ran_out = self._ran_out or self._has_run_out()
+        return self._ran_out
+
+    def _has_run_out(self) -> bool:
         for name in ("memory.events", "memory.oom_control"):
             with contextlib.suppress(OSError):
                 lines = (self._memory / name).read_text(encoding="ascii").splitlines()

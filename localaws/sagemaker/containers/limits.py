@@ -41,21 +41,27 @@ class SharedMemory:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._group: cgroups.Cgroup | None = None
+        self._joined = False
         self._pids: list[int] = []
         self._blamed = False
 
     def join(self, pid: int, limits: Limits) -> cgroups.Cgroup | None:
         """The group of all of them, which the first one makes."""
         with self._lock:
-            if not self._pids:
-                self._group = cgroups.make(limits.memory, limits.processes)
+            if not self._joined:
+                self._group, self._joined = cgroups.make(limits.memory, limits.processes), True
             self._pids.append(pid)
             return self._group
 
     def pids(self) -> list[int]:
-        """Their first processes."""
+        """Their first processes, without those of containers that are being ended."""
         with self._lock:
             return list(self._pids)
+
+    def leave(self, pid: int) -> None:
+        """A container is being ended: what it still holds must not be the end of another."""
+        with self._lock:
+            self._pids = [other for other in self._pids if other != pid]
 
     def blame(self) -> bool:
         """Whether the container that has ended is the one that the kernel ended. It counts for all of them together;
@@ -129,6 +135,8 @@ class Watch:
         found = self._volume.exceeded() or (self._sampled() if self._group is None else None)
         if found is not None and self._exceeded is None:
             self._exceeded = found
+            if self._limits.shared:
+                self._limits.shared.leave(self._container.pid)
             self._container.kill()
 
     def _sampled(self) -> Exceeded | None:
