@@ -27,6 +27,8 @@ import torch  # noqa: E402
 import tracks  # noqa: E402
 import train  # noqa: E402
 
+from toolkit import network_files  # noqa: E402
+
 SIXTY = "60_kmh"
 # The correlation from which two pictures of a class are taken for twins: two of different classes hardly ever reach it.
 TWIN = 0.97
@@ -40,7 +42,7 @@ def main() -> None:
     model, arch, seconds = trained(data, options)
     if options.model_dir:
         options.model_dir.mkdir(parents=True, exist_ok=True)
-        network.save(options.model_dir, arch, model)
+        network_files.save(options.model_dir, arch, model)
     print(json.dumps({"seed": options.seed, "train_seconds": seconds, **measured(model, arch, data, options)}))
 
 

@@ -26,6 +26,7 @@ import serve  # noqa: E402
 import shapes  # noqa: E402
 import views  # noqa: E402
 
+from toolkit import network_files  # noqa: E402
 from toolkit.errors import ToolkitError  # noqa: E402
 from toolkit.probe import Trial  # noqa: E402
 
@@ -55,7 +56,7 @@ class Network(unittest.TestCase):
         where = folder(self)
         arch = network.Architecture(NAMES, 4, 2)
         model = network.build(arch).eval()
-        network.save(where, arch, model)
+        network_files.save(where, arch, model)
         again, same = network.load(where)
         self.assertEqual(same, arch)
         x = torch.randn(2, 3, 32, 32)
@@ -73,10 +74,10 @@ class Network(unittest.TestCase):
         with self.assertRaisesRegex(network.ModelError, "can't be read"):
             network.load(where)
         arch = network.Architecture(NAMES, 4)
-        network.save(where, network.Architecture(NAMES, 8), network.build(arch))
+        network_files.save(where, network.Architecture(NAMES, 8), network.build(arch))
         with self.assertRaisesRegex(network.ModelError, "doesn't hold this network"):
             network.load(where)
-        (where / network.ARCHITECTURE).write_text("[]")
+        (where / network_files.ARCHITECTURE).write_text("[]")
         with self.assertRaisesRegex(network.ModelError, "is no architecture"):
             network.load(where)
 

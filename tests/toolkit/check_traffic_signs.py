@@ -32,6 +32,7 @@ import tracks  # noqa: E402
 import views  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from toolkit import network_files  # noqa: E402
 from toolkit.probe import Trial  # noqa: E402
 
 NAMES = tuple(signs.CLASSES)
@@ -281,7 +282,7 @@ class Serving(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         model, arch = tiny()
-        network.save(self.folder, arch, model)
+        network_files.save(self.folder, arch, model)
         self.model = serve.model_fn(self.folder)
         self.images = drawn()[0][:3]
 
@@ -347,10 +348,10 @@ class Serving(unittest.TestCase):
     def test_a_folder_that_holds_no_network(self):
         with self.assertRaisesRegex(network.ModelError, "architecture.json can't be read"):
             serve.model_fn(self.folder / "elsewhere")
-        (self.folder / network.STATE).write_bytes(b"no tensors")
+        (self.folder / network_files.STATE).write_bytes(b"no tensors")
         with self.assertRaisesRegex(network.ModelError, "model.safetensors doesn't hold this network"):
             serve.model_fn(self.folder)
-        (self.folder / network.ARCHITECTURE).write_text('{"classes": ["one"], "width": 1}')
+        (self.folder / network_files.ARCHITECTURE).write_text('{"classes": ["one"], "width": 1}')
         with self.assertRaisesRegex(network.ModelError, "tells at least two apart"):
             serve.model_fn(self.folder)
 

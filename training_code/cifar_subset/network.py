@@ -6,23 +6,15 @@ Its parts are `stem` (convolution, normalisation, ReLU), `layers` (four stages o
 block of the third), and `head`; all but the head takes pictures of any size, so that other networks can build on it.
 """
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save as tensor_bytes
 from torch import nn
+
+from toolkit import network_files
+from toolkit.network_files import ModelError
 
 SIZE = 32  # pixels, of width and height
 STAGES, BLOCKS = 4, 2
-
-STATE, ARCHITECTURE = "model.safetensors", "architecture.json"
-
-
-class ModelError(Exception):
-    """Something that no network can be built or loaded from."""
 
 
 @dataclass(frozen=True)
@@ -103,28 +95,6 @@ def parameters(model):
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def save(folder, arch, model):
-    """Writes the network into the folder, which must exist: tensors and JSON, nothing that runs."""
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    (Path(folder) / STATE).write_bytes(tensor_bytes(tensors))
-    (Path(folder) / ARCHITECTURE).write_text(json.dumps(asdict(arch), indent=2, ensure_ascii=False) + "\n")
-
-
 def load(folder):
-    """The network in the folder, ready to predict; its architecture.
-
-    Raises:
-        ModelError: the files are missing, broken, or don't fit each other.
-    """
-    try:
-        known = json.loads((Path(folder) / ARCHITECTURE).read_text())
-        arch = Architecture(tuple(known["classes"]), known["width"], known["stride"])
-        model = build(arch)
-        model.load_state_dict(load_file(Path(folder) / STATE))
-    except OSError as error:
-        raise ModelError(f"{error.filename or folder} can't be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder}/{ARCHITECTURE} is no architecture: {error!r}") from error
-    except (SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{folder}/{STATE} doesn't hold this network: {error}") from error
-    return model.eval(), arch
+    """The network in the folder, ready to predict; its architecture. Raises ModelError."""
+    return network_files.load(folder, Architecture, build)

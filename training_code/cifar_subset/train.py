@@ -21,6 +21,7 @@ import pictures
 import torch
 import views
 
+from toolkit import network_files
 from toolkit.checkpoint import Checkpoints
 from toolkit.hyperparameters import number, whole
 from toolkit.probe import Probe
@@ -68,7 +69,7 @@ def main():
     # Selections are a part of it.
     print(f"seconds={time.monotonic() - started:.2f}", flush=True)
 
-    network.save(args.model_dir, arch, model)
+    network_files.save(args.model_dir, arch, model)
     # With its serving code beside it, model.tar.gz is all that evaluation and the endpoint need.
     save_serving_code(args.model_dir)
 

@@ -8,15 +8,15 @@ et al. 2019). What is learned from scratch is made of convolutions and GroupNorm
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import boxes
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save as tensor_bytes
 from torch import nn
+
+from toolkit import network_files
+from toolkit.network_files import ModelError
 
 STAGES, BLOCKS, LEVELS = 4, 2, 3
 CHANNELS = 64  # of the pyramid and the head, which have as many whatever the backbone's width
@@ -25,11 +25,7 @@ CHANNELS = 64  # of the pyramid and the head, which have as many whatever the ba
 LEAST, MOST_OVERLAP, LOOKED_AT, MOST = 0.05, 0.5, 300, 100
 RARE = 0.01  # how likely a fresh head takes anything for an object (Lin et al. 2017b): most places show none
 
-STATE, ARCHITECTURE, INDEX = "model.safetensors", "architecture.json", "class_label_to_prediction_index.json"
-
-
-class ModelError(Exception):
-    """Something that no network can be built or loaded from."""
+INDEX = "class_label_to_prediction_index.json"
 
 
 @dataclass(frozen=True)
@@ -215,30 +211,12 @@ def _of_picture(scores, places, size):
 
 
 def save(folder, arch, model):
-    """Writes the network into the folder, which must exist: tensors and JSON, nothing that runs; and beside them which
-    output is which class."""
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    (Path(folder) / STATE).write_bytes(tensor_bytes(tensors))
-    (Path(folder) / ARCHITECTURE).write_text(json.dumps(asdict(arch), indent=2, ensure_ascii=False) + "\n")
+    """Writes the network into the folder, which must exist, and beside it which output is which class."""
+    network_files.save(folder, arch, model)
     index = {label: number for number, label in enumerate(arch.classes)}
     (Path(folder) / INDEX).write_text(json.dumps(index, indent=2, ensure_ascii=False) + "\n")
 
 
 def load(folder):
-    """The network in the folder, ready to predict; its architecture.
-
-    Raises:
-        ModelError: the files are missing, broken, or don't fit each other.
-    """
-    try:
-        known = json.loads((Path(folder) / ARCHITECTURE).read_text())
-        arch = Architecture(tuple(known["classes"]), known["size"], known["width"], known["stride"])
-        model = build(arch)
-        model.load_state_dict(load_file(Path(folder) / STATE))
-    except OSError as error:
-        raise ModelError(f"{error.filename or folder} can't be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder}/{ARCHITECTURE} is no architecture: {error!r}") from error
-    except (SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{folder}/{STATE} doesn't hold this network: {error}") from error
-    return model.eval(), arch
+    """The network in the folder, ready to predict; its architecture. Raises ModelError."""
+    return network_files.load(folder, Architecture, build)

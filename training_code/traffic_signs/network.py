@@ -4,14 +4,12 @@ He et al., "Deep Residual Learning for Image Recognition" (2015), with a 3 x 3 s
 Every layer is a module that is called once, and no ReLU works in place: saliency.py takes outputs and their gradients.
 """
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save as tensor_bytes
 from torch import nn
+
+from toolkit import network_files
+from toolkit.network_files import ModelError
 
 SIZE = 32  # pixels, of width and height
 STRIDES = {"stage1": 1, "stage2": 2, "stage3": 2, "stage4": 2}
@@ -19,12 +17,6 @@ UNITS = {"stage1": 64, "stage2": 128, "stage3": 256, "stage4": 512}
 BLOCKS = ("block1", "block2")
 # The maps that Grad-CAM weighs, of 4 x 4 places: those of the last stage have 2 x 2, which say little about where.
 LAST = "stage3.block2.relu2"
-
-STATE, ARCHITECTURE = "model.safetensors", "architecture.json"
-
-
-class ModelError(Exception):
-    """Something that no network can be built or loaded from."""
 
 
 @dataclass(frozen=True)
@@ -109,28 +101,6 @@ def parameters(model):
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def save(folder, arch, model):
-    """Writes the network into the folder, which must exist: tensors and JSON, nothing that runs."""
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    (Path(folder) / STATE).write_bytes(tensor_bytes(tensors))
-    (Path(folder) / ARCHITECTURE).write_text(json.dumps(asdict(arch), indent=2, ensure_ascii=False) + "\n")
-
-
 def load(folder):
-    """The network in the folder, ready to predict; its architecture.
-
-    Raises:
-        ModelError: the files are missing, broken, or don't fit each other.
-    """
-    try:
-        known = json.loads((Path(folder) / ARCHITECTURE).read_text())
-        arch = Architecture(tuple(known["classes"]), known["width"])
-        model = build(arch)
-        model.load_state_dict(load_file(Path(folder) / STATE))
-    except OSError as error:
-        raise ModelError(f"{error.filename or folder} can't be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder}/{ARCHITECTURE} is no architecture: {error!r}") from error
-    except (SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{folder}/{STATE} doesn't hold this network: {error}") from error
-    return model.eval(), arch
+    """The network in the folder, ready to predict; its architecture. Raises ModelError."""
+    return network_files.load(folder, Architecture, build)

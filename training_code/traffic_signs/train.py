@@ -25,6 +25,7 @@ import views
 from saliency import gradients_of
 from sign_metrics import FLOORS, accuracy, recall
 
+from toolkit import network_files
 from toolkit.hyperparameters import number, whole
 from toolkit.probe import Probe
 from toolkit.serving import save_serving_code
@@ -69,7 +70,7 @@ def main():
     print(f"{network.parameters(model)} parameters, {len(learned)} pictures to learn from, {len(judged)} to judge by")
     train(model, arch, Data(images, classes, learned, judged), args)
 
-    network.save(args.model_dir, arch, model)
+    network_files.save(args.model_dir, arch, model)
     # With its serving code beside it, model.tar.gz is all that evaluation and the endpoint need.
     save_serving_code(args.model_dir)
 
