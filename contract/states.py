@@ -5,7 +5,7 @@ A run's record, its live view and its diagram name them. The machine's other sta
 
 from __future__ import annotations
 
-(
+MILESTONES = (
     SETTLE,
     PLAN,
     TUNE,
@@ -37,23 +37,6 @@ from __future__ import annotations
     "Verify",
     "Answer",
     "Record",
-)
-MILESTONES = (
-    SETTLE,
-    PLAN,
-    TUNE,
-    TRAIN,
-    COMPILE,
-    EVALUATE,
-    GATE,
-    REGISTER,
-    APPROVE,
-    DEPLOY,
-    SHADOW,
-    COMPARE,
-    VERIFY,
-    ANSWER,
-    RECORD,
 )
 
 # The training job of one of several candidates, within TRAIN.
