@@ -28,6 +28,7 @@ import views  # noqa: E402
 
 from toolkit import network_files  # noqa: E402
 from toolkit.errors import ToolkitError  # noqa: E402
+from toolkit.picture_arrays import PicturesError  # noqa: E402
 from toolkit.probe import Trial  # noqa: E402
 
 NAMES = shapes.CLASSES
@@ -131,9 +132,9 @@ class Pictures(unittest.TestCase):
         ):
             where = folder(self)
             np.savez(where / "a.npz", **arrays)
-            with self.assertRaisesRegex(pictures.PicturesError, f"a.npz.*{message}"):
+            with self.assertRaisesRegex(PicturesError, f"a.npz.*{message}"):
                 pictures.load(where)
-        with self.assertRaisesRegex(pictures.PicturesError, "no .npz file"):
+        with self.assertRaisesRegex(PicturesError, "no .npz file"):
             pictures.load(folder(self))
 
 

@@ -33,6 +33,7 @@ import views  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from toolkit import network_files  # noqa: E402
+from toolkit.picture_arrays import PicturesError  # noqa: E402
 from toolkit.probe import Trial  # noqa: E402
 
 NAMES = tuple(signs.CLASSES)
@@ -249,7 +250,7 @@ class Pictures(unittest.TestCase):
         return folder.name
 
     def refused(self, message, **arrays):
-        with self.assertRaisesRegex(pictures.PicturesError, message):
+        with self.assertRaisesRegex(PicturesError, message):
             pictures.load(self.channel(**arrays))
 
     def test_what_is_no_training_data(self):
@@ -262,17 +263,17 @@ class Pictures(unittest.TestCase):
         self.refused("pixels from 0 to 1; they go from 0 to 255", X=np.full(images.shape, 0.5), y=labels)
         self.refused("some.npz can't be read", X=np.array([None]), y=labels)
         with tempfile.TemporaryDirectory() as folder:
-            with self.assertRaisesRegex(pictures.PicturesError, "no .npz file"):
+            with self.assertRaisesRegex(PicturesError, "no .npz file"):
                 pictures.load(folder)
             Path(folder, "broken.npz").write_bytes(b"PK\x03\x04 and no more")
-            with self.assertRaisesRegex(pictures.PicturesError, "broken.npz can't be read"):
+            with self.assertRaisesRegex(PicturesError, "broken.npz can't be read"):
                 pictures.load(folder)
 
     def test_tracks_that_one_file_knows_and_another_doesn_t(self):
         images, labels = np.zeros((2, 32, 32, 3), np.uint8), np.array(["a", "b"])
         folder = self.channel(X=images, y=labels, track=np.arange(2))
         np.savez(Path(folder, "other.npz"), X=images, y=labels)
-        with self.assertRaisesRegex(pictures.PicturesError, "other.npz has no array 'track', which other files have"):
+        with self.assertRaisesRegex(PicturesError, "other.npz has no array 'track', which other files have"):
             pictures.load(folder)
 
 
@@ -324,8 +325,8 @@ class Serving(unittest.TestCase):
             (picture_file(self.images[0])[:90], "image/png", "no PNG or JPEG can be read", error),
             (b"\x93NUMPY", "application/x-npy", "the request is no array in NPY", error),
             (archive(self.images), "application/x-npy", "the request is no array in NPY", error),
-            (npy(np.zeros((1, 16, 16, 3))), "application/x-npy", r"shape \(1, 16, 16, 3\)", pictures.PicturesError),
-            (npy(np.zeros((0, 32, 32, 3))), "application/x-npy", "no pictures", pictures.PicturesError),
+            (npy(np.zeros((1, 16, 16, 3))), "application/x-npy", r"shape \(1, 16, 16, 3\)", PicturesError),
+            (npy(np.zeros((0, 32, 32, 3))), "application/x-npy", "no pictures", PicturesError),
             ("[", "application/json", "the request is no JSON", error),
             (b"\xff", "application/json", "the request isn't UTF-8: invalid start byte at byte 0", error),
             ('{"picture": []}', "application/json", 'the request must be {"pictures"', error),

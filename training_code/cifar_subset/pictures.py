@@ -1,19 +1,13 @@
 """Pictures with their classes in .npz files, and as a dataset that hands out whole batches."""
 
-from pathlib import Path
-from zipfile import BadZipFile
-
 import numpy as np
 import torch
 from network import SIZE
 
-SHAPE = (SIZE, SIZE, 3)
-PICTURES, LABELS = "X", "y"
+from toolkit import picture_arrays
+from toolkit.picture_arrays import LABELS, PICTURES
+
 MOVED = 4  # pixels at most, in each direction
-
-
-class PicturesError(Exception):
-    """Something that holds no pictures as the network takes them."""
 
 
 class Pictures(torch.utils.data.Dataset):
@@ -60,46 +54,14 @@ def tensor(images):
 
 
 def load(folder):
-    """All .npz files of a channel -> pictures (n, 32, 32, 3) as bytes, labels (n,) as texts.
-
-    Raises:
-        PicturesError: a file, or what is missing or wrong in it.
-    """
-    files = sorted(Path(folder).rglob("*.npz"))
-    if not files:
-        raise PicturesError(f"no .npz file in {folder}; shapes.py draws one")
-    parts = [_arrays(path) for path in files]
-    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-
-
-def _arrays(path):
-    try:
-        with np.load(path, allow_pickle=False) as file:  # pickles would run code
-            found = {name: file[name] for name in (PICTURES, LABELS) if name in file.files}
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
-        raise PicturesError(f"{path.name} can't be read: {error}") from error
-    for name in (PICTURES, LABELS):
-        if name not in found:
-            raise PicturesError(f"{path.name} has no array {name!r}; X (n, 32, 32, 3) and y (n,) are needed")
-    images, labels = checked(found[PICTURES], path.name), found[LABELS]
-    if labels.shape != (len(images),):
-        raise PicturesError(f"{path.name}: y has the shape {labels.shape}; there are {len(images)} pictures")
-    return images, labels.astype(str)
+    """All .npz files of a channel -> pictures (n, 32, 32, 3) as bytes, labels (n,) as texts. Raises PicturesError."""
+    found = picture_arrays.load(folder, SIZE, example="shapes.py")
+    return found[PICTURES], found[LABELS]
 
 
 def checked(pictures, name):
-    """The pictures, uint8 (n, 32, 32, 3); whole numbers of another type are taken too. Raises PicturesError."""
-    if pictures.ndim != 4 or pictures.shape[1:] != SHAPE:
-        raise PicturesError(f"{name} has pictures of shape {pictures.shape}; (n, {SIZE}, {SIZE}, 3) is needed")
-    if not len(pictures):
-        raise PicturesError(f"{name} has no pictures")
-    if pictures.dtype.kind not in "uif" or not np.isfinite(pictures).all():
-        raise PicturesError(f"{name} has pixels of type {pictures.dtype}, or ones that are no numbers")
-    if pictures.min() < 0 or pictures.max() > 255:
-        raise PicturesError(f"{name} has pixels from {pictures.min():g} to {pictures.max():g}; they go from 0 to 255")
-    if pictures.dtype.kind == "f" and 0 < pictures.max() <= 1:
-        raise PicturesError(f"{name} has pixels from 0 to 1; they go from 0 to 255")
-    return pictures.astype(np.uint8)
+    """The pictures, uint8 (n, 32, 32, 3). Raises PicturesError."""
+    return picture_arrays.checked(pictures, SIZE, name)
 
 
 def split(classes, shares, seed):
