@@ -201,7 +201,7 @@ class Serving(unittest.TestCase):
 
     def test_requests_that_can_t_be_answered(self):
         for body, kind, message in (
-            (b"GIF89a", "image/png", "no PNG or JPEG"),
+            (b"GIF89a", "image/png", "can't be read as a JPEG or PNG"),
             (b"x", "application/x-npy", "no array in NPY"),
             (b"1,2", "text/csv", "send image/png"),
         ):

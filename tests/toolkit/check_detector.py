@@ -33,6 +33,8 @@ import views  # noqa: E402
 from PIL import Image  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
+from toolkit.picture_arrays import PicturesError  # noqa: E402
+from toolkit.picture_files import decoded  # noqa: E402
 from toolkit.probe import Trial  # noqa: E402
 
 ARCH = network.Architecture(("red", "white"), size=64, width=4)
@@ -110,16 +112,16 @@ BAD_DATA = {
 class Data(unittest.TestCase):
     def test_what_can_not_be_used_is_refused_in_words(self):
         for name, (changes, told) in BAD_DATA.items():
-            with self.subTest(name), self.assertRaises(pictures.PicturesError) as refused:
+            with self.subTest(name), self.assertRaises(PicturesError) as refused:
                 pictures.load(channel(in_folder(self), **changes))
             self.assertIn(told, str(refused.exception), name)
 
     def test_a_file_that_is_not_there_or_no_json(self):
         folder = in_folder(self)
-        with self.assertRaisesRegex(pictures.PicturesError, "a channel holds annotations.json and the folder images/"):
+        with self.assertRaisesRegex(PicturesError, "a channel holds annotations.json and the folder images/"):
             pictures.load(folder)
         (folder / "annotations.json").write_text('{"images": [')
-        with self.assertRaisesRegex(pictures.PicturesError, "can't be read as JSON: Expecting value: line 1 column 13"):
+        with self.assertRaisesRegex(PicturesError, "can't be read as JSON: Expecting value: line 1 column 13"):
             pictures.load(folder)
 
     def test_a_box_without_area_is_left_out_and_told(self):
@@ -166,26 +168,26 @@ class Pictures(unittest.TestCase):
         }
         for name, body in kinds.items():
             with self.subTest(name):
-                found = pictures.decoded(io.BytesIO(body), 32, name)
+                found = decoded(io.BytesIO(body), 32, name)
                 self.assertEqual((found.shape, found.dtype), ((32, 32, 3), np.uint8))
                 self.assertLess(found[:4].mean() + 60, found[-4:].mean(), "darker above")
 
     def test_what_is_see_through_is_white(self):
         empty = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
-        self.assertEqual(pictures.decoded(io.BytesIO(png(empty)), 4, "x").min(), 255)
+        self.assertEqual(decoded(io.BytesIO(png(empty)), 4, "x").min(), 255)
 
     def test_twenty_megapixels_are_taken_and_too_many_are_refused_before_they_are_unpacked(self):
         large = jpeg(Image.new("L", (5472, 3648), 90))
-        self.assertEqual(pictures.decoded(io.BytesIO(large), 64, "x").shape, (64, 64, 3))
+        self.assertEqual(decoded(io.BytesIO(large), 64, "x").shape, (64, 64, 3))
         huge = png(Image.new("1", (9000, 9000)))
-        with self.assertRaisesRegex(pictures.PicturesError, "x is 9000 x 9000; 64,000,000 pixels are the most"):
-            pictures.decoded(io.BytesIO(huge), 64, "x")
+        with self.assertRaisesRegex(PicturesError, "x is 9000 x 9000; 64,000,000 pixels are the most"):
+            decoded(io.BytesIO(huge), 64, "x")
 
     def test_what_is_cut_off_or_no_picture_is_refused_by_name(self):
         whole = jpeg(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)))
         for body in (whole[: len(whole) // 2], b"GIF89a not one that is taken", b""):
-            with self.assertRaisesRegex(pictures.PicturesError, "cut.png can't be read as a JPEG or PNG"):
-                pictures.decoded(io.BytesIO(body), 32, "cut.png")
+            with self.assertRaisesRegex(PicturesError, "cut.png can't be read as a JPEG or PNG"):
+                decoded(io.BytesIO(body), 32, "cut.png")
 
     def test_of_many_those_that_can_not_be_read_are_left_out_and_told(self):
         two = [{**PICTURE, "file_name": f"{number}.png", "id": number} for number in range(2)]
@@ -196,7 +198,7 @@ class Pictures(unittest.TestCase):
         self.assertEqual((array.shape, [one.path.name for one in kept]), ((1, 32, 32, 3), ["0.png"]))
         self.assertRegex(left_out[0], "1.png can't be read as a JPEG or PNG")
         (folder / "images" / "0.png").write_bytes(b"nor this")
-        with self.assertRaisesRegex(pictures.PicturesError, "none of the 2 pictures can be read; the first: 0.png"):
+        with self.assertRaisesRegex(PicturesError, "none of the 2 pictures can be read; the first: 0.png"):
             pictures.pixels(found.pictures, 32)
 
 

@@ -321,8 +321,8 @@ class Serving(unittest.TestCase):
         error = serve.RequestError
         for body, kind, message, raised in (
             (b"x", "text/csv", "content type text/csv: send image/png", error),
-            (b"no picture", "image/png", "no PNG or JPEG can be read from these 10 bytes", error),
-            (picture_file(self.images[0])[:90], "image/png", "no PNG or JPEG can be read", error),
+            (b"no picture", "image/png", "the request of 10 bytes can't be read as a JPEG or PNG", PicturesError),
+            (picture_file(self.images[0])[:90], "image/png", "can't be read as a JPEG or PNG", PicturesError),
             (b"\x93NUMPY", "application/x-npy", "the request is no array in NPY", error),
             (archive(self.images), "application/x-npy", "the request is no array in NPY", error),
             (npy(np.zeros((1, 16, 16, 3))), "application/x-npy", r"shape \(1, 16, 16, 3\)", PicturesError),
@@ -339,11 +339,11 @@ class Serving(unittest.TestCase):
             self.answer(npy(self.images), "application/x-npy", "image/png")
 
     def test_a_picture_that_would_fill_the_memory(self):
-        flat = picture_file(np.zeros((4100, 4100, 3), np.uint8))
-        with self.assertRaisesRegex(serve.RequestError, "4100 x 4100; 16,000,000 pixels are the most"):
+        flat = picture_file(np.zeros((8100, 8000, 3), np.uint8))
+        with self.assertRaisesRegex(PicturesError, "8000 x 8100; 64,000,000 pixels are the most"):
             serve.input_fn(flat, "image/png")
-        most = mock.patch.object(Image, "MAX_IMAGE_PIXELS", 4_000_000)  # beyond twice that Pillow refuses by itself
-        with most, self.assertRaisesRegex(serve.RequestError, "no PNG or JPEG can be read .*: Image size"):
+        most = mock.patch.object(Image, "MAX_IMAGE_PIXELS", 16_000_000)  # beyond twice that Pillow refuses by itself
+        with most, self.assertRaisesRegex(PicturesError, "can't be read as a JPEG or PNG: Image size"):
             serve.input_fn(flat, "image/png")
 
     def test_a_folder_that_holds_no_network(self):

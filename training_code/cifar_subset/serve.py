@@ -8,21 +8,18 @@ import io
 import json
 
 import network
-import numpy as np
 import pictures
 import torch
 from learning import probabilities
-from PIL import Image
 
 from toolkit import request_body
+from toolkit.picture_files import decoded
 from toolkit.request_body import RequestError
 from toolkit.signature import signed
 
 torch.set_num_threads(1)  # one request is one picture: handing it to threads would cost more than it saves
 
 CSV, JSON, NPY, PNG, JPEG = "text/csv", "application/json", "application/x-npy", "image/png", "image/jpeg"
-# Of a PNG or JPEG that somebody sends; larger ones would be unpacked into memory only to be made small.
-MOST_PIXELS = 16_000_000
 
 
 def model_fn(model_dir):
@@ -31,10 +28,10 @@ def model_fn(model_dir):
 
 
 def input_fn(body, content_type):
-    """A request -> pictures. Raises RequestError, or PicturesError for arrays of another kind or size."""
+    """A request -> pictures. Raises RequestError, or PicturesError for pictures that can't be taken."""
     kind = content_type.partition(";")[0].strip()
     if kind in (PNG, JPEG):
-        return _decoded(body)[None]
+        return decoded(io.BytesIO(body), network.SIZE, f"the request of {len(body)} bytes")[None]
     if kind == NPY:
         return pictures.checked(request_body.array(body), "the request")
     raise RequestError(f"content type {content_type}: send {PNG}, {JPEG} or {NPY}")
@@ -52,15 +49,3 @@ def output_fn(found, accept):
     if accept == JSON:
         return json.dumps([{"class": name, "probability": round(share, 6)} for name, share in found]), JSON
     return "\n".join(name for name, _ in found), CSV
-
-
-def _decoded(body):
-    """A PNG's or JPEG's pixels as the network takes them."""
-    try:
-        with Image.open(io.BytesIO(body), formats=("PNG", "JPEG")) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise RequestError(f"a picture of {image.width} x {image.height}; {MOST_PIXELS:,} pixels are the most")
-            small = image.convert("RGB").resize((network.SIZE, network.SIZE), Image.Resampling.BILINEAR)
-            return np.array(small)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise RequestError(f"no PNG or JPEG can be read from these {len(body)} bytes: {error}") from error

@@ -7,9 +7,10 @@ import io
 import json
 
 import numpy as np
-import pictures
 
 from toolkit.compiled import converters
+from toolkit.picture_arrays import PicturesError
+from toolkit.picture_files import decoded
 from toolkit.request_body import RequestError
 from toolkit.signature import signed
 
@@ -46,8 +47,8 @@ def predict_fn(body, model):
     arch = json.loads((model.folder / KEEP[0]).read_text())
     size = arch["size"]
     try:
-        pixels = pictures.decoded(io.BytesIO(body), size, f"the request of {len(body)} bytes")
-    except pictures.PicturesError as error:
+        pixels = decoded(io.BytesIO(body), size, f"the request of {len(body)} bytes")
+    except PicturesError as error:
         raise RequestError(str(error)) from error
     logits, places = (of[0] for of in model.run(pixels[None].transpose(0, 3, 1, 2) / np.float32(63.75) - 2))
     boxes, scores, classes = chosen(1 / (1 + np.exp(-logits)), places, size)

@@ -13,16 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+
+from toolkit.picture_arrays import PicturesError
+from toolkit.picture_files import decoded
 
 ANNOTATIONS, FOLDER = "annotations.json", "images"
-FORMATS = ("JPEG", "PNG")
-# Larger ones would be unpacked into memory only to be made small: a telephone's have 12 to 50 million.
-MOST_PIXELS = 64_000_000
-
-
-class PicturesError(Exception):
-    """Something that holds no pictures with boxes; the message names the file and what would be right."""
 
 
 @dataclass(frozen=True)
@@ -178,33 +173,6 @@ def _annotated(file, boxes, order, path):
         )
     classes = np.array([order[category] for _, category in boxes], np.int64)
     return Annotated(file, np.array([box for box, _ in boxes], np.float32).reshape(-1, 4), classes)
-
-
-def decoded(file, size, name):
-    """A JPEG's or PNG's pixels, of any size and colours, as uint8 (size, size, 3). Raises PicturesError.
-
-    file: a path or an open file.
-    """
-    try:
-        with Image.open(file, formats=FORMATS) as image:
-            if image.width * image.height > MOST_PIXELS:
-                told = f"{name} is {image.width} x {image.height}"
-                raise PicturesError(f"{told}; {MOST_PIXELS:,} pixels are the most: send it smaller")
-            # A JPEG can be read at a half, a quarter or an eighth of its size.
-            image.draft("RGB", (size, size))
-            return np.array(_coloured(image).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise PicturesError(f"{name} can't be read as a JPEG or PNG: {error}") from error
-
-
-def _coloured(image):
-    """The picture in red, green and blue: grey, with a palette, CMYK, of 16 bits, or with parts one can see through."""
-    if image.mode.startswith("I"):  # of 16 bits, which `convert` would cut off at 255
-        return Image.fromarray((np.asarray(image, np.float32) / 257).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if "A" in image.mode or "transparency" in image.info:
-        behind = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(behind, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
 
 
 def pixels(annotated, size):

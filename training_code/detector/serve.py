@@ -17,6 +17,8 @@ import network
 import pictures
 import torch
 
+from toolkit.picture_arrays import PicturesError
+from toolkit.picture_files import decoded
 from toolkit.request_body import RequestError
 from toolkit.signature import signed
 
@@ -62,8 +64,8 @@ def predict_fn(body, model):
     """A picture's file -> an Answer. Raises RequestError for what is no picture, or too large a one."""
     net, arch = model
     try:
-        pixels = pictures.decoded(io.BytesIO(body), arch.size, f"the request of {len(body)} bytes")
-    except pictures.PicturesError as error:
+        pixels = decoded(io.BytesIO(body), arch.size, f"the request of {len(body)} bytes")
+    except PicturesError as error:
         raise RequestError(str(error)) from error
     with torch.no_grad():
         logits, places = net.eval()(pictures.tensor(pixels[None]))
@@ -97,15 +99,15 @@ def heldout_fn(folder):
     readable = 0
     for one in channel.pictures:
         try:
-            pictures.decoded(one.path, network.LEVELS, one.path.name)
-        except pictures.PicturesError as error:
+            decoded(one.path, network.LEVELS, one.path.name)
+        except PicturesError as error:
             print(f"left out: {error}", flush=True)
             continue
         readable += 1
         labels = [channel.labels[number] for number in one.classes.tolist()]
         yield one.path.read_bytes(), IMAGE, {"boxes": _rounded(one.boxes), "labels": labels}
     if not readable:
-        raise pictures.PicturesError(f"none of the {len(channel.pictures)} pictures in {folder} can be read")
+        raise PicturesError(f"none of the {len(channel.pictures)} pictures in {folder} can be read")
 
 
 def _rounded(numbers):

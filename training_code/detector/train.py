@@ -22,6 +22,7 @@ import pretrained
 import torch
 import views
 
+from toolkit.errors import ToolkitError
 from toolkit.probe import Probe
 from toolkit.serving import save_serving_code
 
@@ -195,5 +196,5 @@ class Best:
 if __name__ == "__main__":
     try:
         main()
-    except (pictures.PicturesError, network.ModelError) as error:
+    except ToolkitError as error:
         sys.exit(str(error))

@@ -12,10 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from toolkit.errors import ToolkitError
+
 STATE, ARCHITECTURE = "model.safetensors", "architecture.json"
 
 
-class ModelError(Exception):
+class ModelError(ToolkitError):
     """A network that can't be, or files that hold none."""
 
 

@@ -8,10 +8,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from toolkit.errors import ToolkitError
+
 PICTURES, LABELS = "X", "y"
 
 
-class PicturesError(Exception):
+class PicturesError(ToolkitError):
     """Something that holds no pictures as the network takes them."""
 
 

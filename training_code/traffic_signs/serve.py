@@ -21,6 +21,7 @@ from PIL import Image
 from saliency import full_gradient, gradients_of
 
 from toolkit import request_body
+from toolkit.picture_files import decoded
 from toolkit.request_body import RequestError
 from toolkit.signature import signed
 
@@ -29,8 +30,6 @@ torch.set_num_threads(1)  # one request is one picture: handing it to threads wo
 CSV, JSON, NPY, PNG, JPEG = "text/csv", "application/json", "application/x-npy", "image/png", "image/jpeg"
 # A map is drawn so many times as large as the network's picture, to be looked at.
 ENLARGED = 8
-# Of a PNG or JPEG that somebody sends; larger ones would be unpacked into memory only to be made small.
-MOST_PIXELS = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,10 @@ def model_fn(model_dir):
 
 
 def input_fn(body, content_type):
-    """A request -> a Question. Raises RequestError, or PicturesError for arrays of another kind or size."""
+    """A request -> a Question. Raises RequestError, or PicturesError for pictures that can't be taken."""
     kind = content_type.partition(";")[0].strip()
     if kind in (PNG, JPEG):
-        return Question(_decoded(body)[None])
+        return Question(decoded(io.BytesIO(body), network.SIZE, f"the request of {len(body)} bytes")[None])
     if kind == NPY:
         return Question(pictures.checked(request_body.array(body), "the request"))
     if kind == JSON:
@@ -98,18 +97,6 @@ def output_fn(answer, accept):
                 entry["saliency"] = base64.b64encode(drawn).decode()
         return json.dumps(found), JSON
     return "\n".join(name for name, _ in answer.named()), CSV
-
-
-def _decoded(body):
-    """A PNG's or JPEG's pixels as the network takes them."""
-    try:
-        with Image.open(io.BytesIO(body), formats=("PNG", "JPEG")) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise RequestError(f"a picture of {image.width} x {image.height}; {MOST_PIXELS:,} pixels are the most")
-            small = image.convert("RGB").resize((network.SIZE, network.SIZE), Image.Resampling.BILINEAR)
-            return np.array(small)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise RequestError(f"no PNG or JPEG can be read from these {len(body)} bytes: {error}") from error
 
 
 def _asked(asked):
