@@ -95,7 +95,9 @@ def test_each_view_has_pictures_over_the_training(name: str, record: dict[str, A
     document = json.loads(s3.get_object(Bucket=bucket, Key=f"{folder}/views/{name}.json")["Body"].read())
     assert (document["status"], document["problems"]) == (views.ENDED, [])
     pictures = document["pictures"]
-    assert len(pictures) >= 3 and pictures[0]["step"] == 0
+    assert len(pictures) >= 3
+    # On a busy machine the first may still wait for the drawing process when the second is due, and is left out.
+    assert pictures[0]["step"] == 0 or document["skipped"]
     first, last = (
         s3.get_object(Bucket=bucket, Key=f"{folder}/{picture['file']}")["Body"].read()
         for picture in (pictures[0], pictures[-1])

@@ -33,11 +33,13 @@ SECONDS = 600
 # A model.tar.gz of a narrow network with fresh weights, as cifar_subset's train.py leaves one.
 WEIGHTS = """
 import sys, tarfile, tempfile
-sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
 import network
+from toolkit import network_files
 with tempfile.TemporaryDirectory() as folder:
     arch = network.Architecture(("cat", "dog"), 8)
-    network.save(folder, arch, network.build(arch))
+    network_files.save(folder, arch, network.build(arch))
     with tarfile.open(sys.argv[2], "w:gz") as archive:
         archive.add(folder, ".")
 """

@@ -173,7 +173,7 @@ ROLES = {
         s3:GetObject data/digits/test/*
         s3:ListBucket data | StringLike s3:prefix digits/test/*
         s3:GetObject {RUN}/manifests/test.manifest
-        s3:GetObject {RUN}/compiled/*
+        s3:GetObject {RUN}/compiled/model.tar.gz
         s3:AbortMultipartUpload+PutObject {OWN_RUN}/evaluation/*
         {LOG}/ProcessingJobs:*
         {CODE}{OWN_RUNS}{PULL}
