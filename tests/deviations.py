@@ -326,6 +326,13 @@ DEVIATIONS = (
         "The edit-run loop: an install takes longer than most trainings on a laptop.",
     ),
     Deviation(
+        "Endpoints",
+        "PyTorch's container installs the model's requirements.txt at each start of each instance.",
+        "It is installed once, before the container starts, and kept: for other instances, later deployments and "
+        "trainings with the same requirements, variables and image. The container's log says so.",
+        "The edit-run loop, and four instances on a laptop's cores.",
+    ),
+    Deviation(
         "Training jobs",
         "A job waits for minutes before it fails with CapacityError; so do processing and transform jobs.",
         "It fails at once.",

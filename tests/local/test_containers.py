@@ -6,7 +6,6 @@ import io
 import json
 import shutil
 import tarfile
-import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from hosting_kit import archive
 from image_uris import XGBOOST
 from job_kit import Jobs
-from running_aws import Aws, AwsFactory
+from running_aws import Aws
 from wheels import wheel_name, wheel_of
 
 from localaws.sagemaker.containers import container
@@ -37,18 +36,6 @@ def pip(*words):
 @pytest.fixture(scope="module")
 def jobs(aws: Aws) -> Jobs:
     return Jobs(aws)
-
-
-@pytest.fixture
-def jobs_beside_images(images: Path) -> Iterator[Jobs]:
-    """Jobs of an AWS whose state is on the file system of the images' environments, as a checkout's is: on another,
-    nothing that was installed is kept (kept_layers.keep)."""
-    with tempfile.TemporaryDirectory(prefix="tests-", dir=images.resolve().parent) as folder:
-        factory = AwsFactory(Path(folder, "aws"))
-        try:
-            yield Jobs(factory.start())
-        finally:
-            factory.stop()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -151,8 +138,7 @@ def test_pip_installs_in_a_processing_job(jobs: Jobs) -> None:
     "The container itself runs pip for requirements.txt, in the code's directory and with the job's PIP_* variables.",
     "aws/sagemaker-training-toolkit, modules.py (install_requirements)",
 )
-def test_requirements_are_installed_by_the_container_and_kept_for_the_next(jobs_beside_images: Jobs) -> None:
-    jobs = jobs_beside_images
+def test_requirements_are_installed_by_the_container_and_kept_for_the_next(jobs: Jobs) -> None:
     files: dict[str, str | bytes] = {
         "train.py": f"import importlib.util, json, pathlib, sys, {THING}\n"
         f"print('SAID', json.dumps([{THING}.VALUE, importlib.util.find_spec('odd_{THING}') is not None]))\n"

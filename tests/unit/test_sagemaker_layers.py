@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -124,19 +125,42 @@ def written(tmp_path: Path) -> Layer:
 
 
 def test_what_was_installed_is_kept(tmp_path: Path) -> None:
-    assert kept_layers.keep(written(tmp_path), tmp_path / "kept") == tmp_path / "kept"
+    kept_layers.keep(written(tmp_path), tmp_path / "kept")
     assert sorted(path.name for path in (tmp_path / "kept").rglob("*")) == ["lib", "nltk.py"]
 
 
-def test_on_another_file_system_it_is_the_job_s_own(tmp_path: Path) -> None:
-    layer = written(tmp_path)
-    assert kept_layers.keep(layer, tmp_path / "nowhere" / "kept") == layer.directory / "upper"
+def test_one_makes_a_layer_and_leaves_nothing_else(tmp_path: Path) -> None:
+    if not container.can_lay_over(tmp_path):
+        pytest.skip("this kernel lays no directory over another, so nothing is kept")
+    kept = tmp_path / "kept"
+    (tmp_path / ".kept.making").mkdir()
+    (tmp_path / ".kept.making" / "cut off").touch()
+    with kept_layers.making(kept) as folder, kept_layers.making(kept) as other:
+        assert folder is not None and other is None
+        kept_layers.keep(written(folder), kept)
+    with kept_layers.making(kept) as folder:
+        assert folder is None, "it is there"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".kept.lock", "kept"]
 
 
-def test_the_second_of_two_loses_nothing(tmp_path: Path) -> None:
-    (tmp_path / "kept" / "lib").mkdir(parents=True)
-    assert kept_layers.keep(written(tmp_path), tmp_path / "kept") == tmp_path / "kept"
-    assert list((tmp_path / "kept").rglob("*.py")) == []
+def test_who_waits_gets_what_the_other_has_made_or_makes_it(tmp_path: Path) -> None:
+    if not container.can_lay_over(tmp_path):
+        pytest.skip("this kernel lays no directory over another, so nothing is kept")
+    kept = tmp_path / "kept"
+
+    def waits() -> bool:
+        with kept_layers.making(kept, patience=60) as found:
+            return found is not None
+
+    with ThreadPoolExecutor() as threads:
+        with kept_layers.making(kept):
+            makes = threads.submit(waits)
+        assert makes.result(), "the first has given up"
+        with kept_layers.making(kept) as folder:
+            gets = threads.submit(waits)
+            assert folder is not None
+            kept_layers.keep(written(folder), kept)
+        assert not gets.result() and kept.is_dir()
 
 
 def settings(tmp_path: Path, **variables: str) -> dict[str, dict[str, str]]:

@@ -13,6 +13,11 @@ def variables(
     platform: Platform, credentials: Credentials, image: ImageEnvironment, *, base: Path, tmp: Path
 ) -> dict[str, str]:
     """A container's variables before its own; `base` and `tmp` are where it sees /opt/ml and its temporary files."""
+    return of_the_image(image, base=base, tmp=tmp) | of_the_role(platform, credentials)
+
+
+def of_the_image(image: ImageEnvironment, *, base: Path, tmp: Path) -> dict[str, str]:
+    """Those of the image alone."""
     return {
         "PATH": ":".join([*map(str, image.program_dirs), DEFAULT_PATH]),
         "HOME": str(tmp),
@@ -23,7 +28,6 @@ def variables(
         "PYTHONDONTWRITEBYTECODE": "1",
         **image.variables,
         "SAGEMAKER_BASE_DIR": str(base),
-        **of_the_role(platform, credentials),
     }
 
 

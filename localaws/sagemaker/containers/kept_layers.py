@@ -8,15 +8,20 @@ put anything into a layer that another job with the same requirements will use.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from localaws.sagemaker.containers import container
+from localaws.sagemaker.containers.beneath import remove
 from localaws.sagemaker.containers.container import Layer
 
 _NOT_KEPT = ("pip.conf",)
@@ -34,15 +39,18 @@ _OF_PIP = re.compile(r"PIP_.*|.*_proxy", re.IGNORECASE)
 # Where pip is told to leave packages elsewhere than in the environment.
 _INSTALLS_ELSEWHERE = frozenset({"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_PYTHON"})
 _NAME_DIGITS = 32
+_LOOK_SECONDS = 0.1  # between two looks whether another has ended
 
 
 @dataclass(frozen=True)
 class Shared:
     """An installation whose result others may use.
 
-    place: where its layer is kept. files: what of the code it sees. variables: those of the job's request it sees.
+    command: what installs. place: where its layer is kept. files: what of the code it sees. variables: those of the
+    job's request it sees.
     """
 
+    command: Sequence[str]
     place: Path
     files: Sequence[str]
     variables: Mapping[str, str]
@@ -69,7 +77,7 @@ def shared(
     contents = {name: _content(code / name) for name in files}
     key = json.dumps([network, list(command), contents, dict(given)], sort_keys=True)
     name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:_NAME_DIGITS]
-    return Shared(environment.parent / f"{environment.name}+installed-{name}", files, given)
+    return Shared(command, environment.parent / f"{environment.name}+installed-{name}", files, given)
 
 
 def copy(code: Path, files: Sequence[str], directory: Path) -> None:
@@ -81,18 +89,50 @@ def copy(code: Path, files: Sequence[str], directory: Path) -> None:
         shutil.copy2(code / name, target, follow_symlinks=False)
 
 
-def keep(layer: Layer, place: Path) -> Path:
-    """Keep what a container that has ended has installed; where it is from now on.
+@contextlib.contextmanager
+def making(place: Path, patience: float = 0.0) -> Iterator[Path | None]:
+    """A folder for making the layer that is to be kept at `place`; None where it is there, or can't be made now.
 
-    On another file system than the environments it stays where it was made, for this job alone: a copy would lose what
-    says that a file is gone.
+    It lies beside the place, since a layer can't be copied: that would lose what says that a file is gone.
+
+    patience: seconds to wait for another who is at it.
     """
+    if not os.access(place.parent, os.W_OK) or not container.can_lay_over(place.parent):
+        yield None
+        return
+    folder = place.with_name(f".{place.name}.making")
+    with place.with_name(f".{place.name}.lock").open("w") as lock:
+        if not _has(lock, patience) or place.is_dir():
+            yield None
+            return
+        remove(folder)  # a making that was cut off
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            remove(folder)
+
+
+def _has(lock: IO[str], patience: float) -> bool:
+    """Whether the lock is had in so many seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return True
+
+
+def keep(layer: Layer, place: Path) -> None:
+    """Keep what a container that has ended has installed."""
     upper = layer.directory / "upper"
     for name in _NOT_KEPT:
         (upper / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # another job was first
-        upper.rename(place)
-    return place if place.is_dir() else upper
+    upper.rename(place)
 
 
 def _may_be_path(value: str) -> bool:

@@ -30,6 +30,9 @@ _LOG_LEVEL_INFO = 20
 _GROUPS, _ENABLED = "sagemaker_distribution_instance_groups", torch_distributed.ENABLED
 _ENTRY_POINT = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+/-]*")
 
+# In the folder of the code; the serving toolkits run the same.
+REQUIREMENTS_COMMAND = ("python", "-m", "pip", "install", "-r", "requirements.txt")
+
 EntryPointType = Literal["package", "program", "command"]
 
 
@@ -190,7 +193,7 @@ def installation(job: ScriptJob, code_dir: Path) -> Installation | None:
         words = ["python", "-m", "pip", "install", ".", *(["-r", "requirements.txt"] if requirements else [])]
         return Installation(words, "InstallModuleError")
     if kind == "program" and requirements:
-        return Installation(["python", "-m", "pip", "install", "-r", "requirements.txt"], "InstallRequirementsError")
+        return Installation(REQUIREMENTS_COMMAND, "InstallRequirementsError")
     return None
 
 

@@ -29,6 +29,16 @@ _ENDING_SECONDS = 5.0  # between the end of a container's output and its own
 
 def follow(container: Container, limits: Limits, log: ContainerLog) -> None:
     """Copy a container's output into the log until its last writer closes it; say what ended it; then close both."""
+    copy_output(container, log)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        container.wait(_ENDING_SECONDS)
+        if container.exceeded:
+            log.say(last_words(container.exceeded, limits))
+    log.close()
+
+
+def copy_output(container: Container, log: ContainerLog) -> None:
+    """Copy a container's output into the log until its last writer closes it; then close it."""
     output, readable = container.output, select.poll()
     readable.register(output, select.POLLIN)
     with output:
@@ -40,11 +50,6 @@ def follow(container: Container, limits: Limits, log: ContainerLog) -> None:
             if not chunk:
                 break
             log.feed(chunk)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        container.wait(_ENDING_SECONDS)
-        if container.exceeded:
-            log.say(last_words(container.exceeded, limits))
-    log.close()
 
 
 def last_words(exceeded: Exceeded, limits: Limits) -> str:

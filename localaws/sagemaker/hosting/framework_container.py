@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from localaws.sagemaker.containers import environment, layers, script_reading, warm_start
@@ -10,11 +11,12 @@ from localaws.sagemaker.containers.container import Container, ContainerSpec, de
 from localaws.sagemaker.containers.layers import Writable
 from localaws.sagemaker.containers.script_reading import NOTHING_KNOWN
 from localaws.sagemaker.containers.warm_start import Warm
-from localaws.sagemaker.hosting import model_server
+from localaws.sagemaker.hosting import kept_requirements, model_server
 from localaws.sagemaker.hosting.endpoint_logs import follow
 from localaws.sagemaker.hosting.model_archive import unpack_source
 from localaws.sagemaker.hosting.model_data import Fetcher
 from localaws.sagemaker.hosting.model_server.code_install import BUILT_BY
+from localaws.sagemaker.hosting.model_server.containers import requirements
 from localaws.sagemaker.hosting.model_server.model import settings_of
 from localaws.sagemaker.hosting.prepared import Place, Prepared
 from localaws.sagemaker.hosting.worker import Worker, start_worker
@@ -33,7 +35,9 @@ def start(prepared: Prepared, fetcher: Fetcher) -> Worker:
     for note in filter(None, [*image.notes, describe_isolation(), layers.describe(installed)]):
         log.say(note)
     variables = _variables(prepared, installed) | submitted
-    return start_worker(lambda descriptor: _launch(prepared, installed, variables, descriptor))
+    kept = _with_requirements(prepared, installed, variables)
+    told = ["--installed"] if kept else []
+    return start_worker(lambda descriptor: _launch(prepared, kept or installed, variables, descriptor, told))
 
 
 def _unpack_code(prepared: Prepared, fetcher: Fetcher) -> dict[str, str]:
@@ -46,6 +50,12 @@ def _unpack_code(prepared: Prepared, fetcher: Fetcher) -> dict[str, str]:
     return {_SUBMITTED: _OPT_ML_CODE}
 
 
+def _with_requirements(prepared: Prepared, installed: Writable, variables: Mapping[str, str]) -> Writable | None:
+    """The environment with what the code's requirements.txt asks for; None: there is none, or the container does it."""
+    wanted = requirements({**variables, "SAGEMAKER_BASE_DIR": str(prepared.place.ml)})
+    return None if wanted is None else kept_requirements.over(prepared, installed, wanted.parent)
+
+
 def _variables(prepared: Prepared, installed: Writable) -> dict[str, str]:
     platform, place = prepared.context.platform, prepared.place
     base, tmp = ml_dir(place.ml), tmp_view(place.tmp)
@@ -56,10 +66,12 @@ def _variables(prepared: Prepared, installed: Writable) -> dict[str, str]:
     }
 
 
-def _launch(prepared: Prepared, installed: Writable, variables: dict[str, str], descriptor: int) -> Container:
+def _launch(
+    prepared: Prepared, installed: Writable, variables: dict[str, str], descriptor: int, told: list[str]
+) -> Container:
     place = prepared.place
     spec = ContainerSpec(
-        command=[str(installed.image.python), str(_SERVER), "--control-fd", str(descriptor)],
+        command=[str(installed.image.python), str(_SERVER), "--control-fd", str(descriptor), *told],
         environment=variables,
         base_dir=place.ml,
         tmp_dir=place.tmp,

@@ -95,7 +95,7 @@ class ContainerStarter:
             deadline = time.monotonic() + source["DownloadSeconds"]
             fetcher = Fetcher(context, source["RoleArn"], credentials, deadline, self._fetching)
             _unpack(place, source, fetcher)
-            prepared = Prepared(context, place, source, credentials, log, number)
+            prepared = Prepared(context, place, source, credentials, log, plan.startup_seconds, number)
             if image_table.is_own(source["Image"]):
                 worker = own_container.start(prepared, plan.name)
             else:

@@ -45,7 +45,8 @@ class Prepared:
     """A container, its model unpacked.
 
     source: what its variant or job runs, see `VariantPlan`; of several containers, with this one's members.
-    log: is closed once it has ended. number: which of several it is, from 1 on; 0 where it is the only one.
+    log: is closed once it has ended. startup_seconds: until /ping must be answered. number: which of several it is,
+    from 1 on; 0 where it is the only one.
     """
 
     context: Context
@@ -53,4 +54,5 @@ class Prepared:
     source: Mapping[str, Any]
     credentials: Credentials
     log: ContainerLog
+    startup_seconds: float
     number: int = 0

@@ -42,9 +42,12 @@ def plan(host: Host, script: ScriptJob, installed: Writable, run: RunContainer) 
         return installed.over(shared.place), None
     host.log.say(f"Installing with the following command: {command}")
     if shared is not None and host.is_first:
-        host.job.installed = made = _install(host, wanted, shared, installed.image, run)
-        if made is not None:
-            return installed.over(made), None
+        with kept_layers.making(shared.place) as folder:
+            if folder is not None:
+                _install(host, shared, installed.image, run, folder)
+        if shared.place.is_dir():
+            host.job.installed = shared.place
+            return installed.over(shared.place), None
     return installed, Install(wanted.command, wanted.error)
 
 
@@ -54,11 +57,11 @@ def _shared(host: Host, wanted: Installation, image: ImageEnvironment) -> Shared
     return kept_layers.shared(image.root, wanted.command, host.ml / "code", variables, network)
 
 
-def _install(
-    host: Host, wanted: Installation, shared: Shared, image: ImageEnvironment, run: RunContainer
-) -> Path | None:
-    """Install in a container of its own; where the layer is, None where pip fails, which the job's own then tells."""
-    folder = host.directory / "install"
+def _install(host: Host, shared: Shared, image: ImageEnvironment, run: RunContainer, folder: Path) -> None:
+    """Install in a container of its own, of which all is in the folder, and keep it.
+
+    Where pip fails, the job's own container does it again, and tells why.
+    """
     ml, tmp = folder / "ml", folder / "tmp"
     kept_layers.copy(host.ml / "code", shared.files, ml / "code")
     tmp.mkdir()
@@ -66,11 +69,11 @@ def _install(
     given = {name: value for name, value in job_container.variables(host, image).items() if name not in _KEYS}
     isolated = bool(host.job.document["EnableNetworkIsolation"])
     cwd = container.ml_dir(ml) / "code"
-    spec = job_container.spec(host, wanted.command, {**given, **shared.variables}, cwd=cwd, isolated=isolated)
+    spec = job_container.spec(host, shared.command, {**given, **shared.variables}, cwd=cwd, isolated=isolated)
     outcome = run(made.given_to(replace(spec, base_dir=ml, tmp_dir=tmp)))
     if outcome.cause != SCRIPT:
         raise EndedEarlyError(outcome)
-    if outcome.exit_code != 0 or made.layer is None:
+    if outcome.exit_code == 0 and made.layer is not None:
+        kept_layers.keep(made.layer, shared.place)
+    else:
         host.log.say("It is tried again in the job's own container.")
-        return None
-    return kept_layers.keep(made.layer, shared.place)

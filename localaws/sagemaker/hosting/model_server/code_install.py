@@ -10,9 +10,9 @@ from pathlib import Path
 from .errors import StartError
 from .model import Settings
 
-_REQUIREMENTS = "requirements.txt"
+REQUIREMENTS = "requirements.txt"
 # What makes more of a folder than a copy of its modules, where there is no setup.py and the container writes one.
-BUILT_BY = ("setup.py", "pyproject.toml", "setup.cfg", _REQUIREMENTS)
+BUILT_BY = ("setup.py", "pyproject.toml", "setup.cfg", REQUIREMENTS)
 # As sagemaker_containers writes it for a folder that has none: all its modules and files are installed.
 _SETUP = """\
 from setuptools import setup
@@ -39,7 +39,7 @@ def install_as_package(settings: Settings, isolation: str | None) -> Settings:
         shutil.copytree(settings.code_dir, code, dirs_exist_ok=True)
     if any((code / name).exists() for name in BUILT_BY):
         prepare(code, settings.program.removesuffix(".py"))
-        requirements = ["-r", _REQUIREMENTS] if (code / _REQUIREMENTS).exists() else []
+        requirements = ["-r", REQUIREMENTS] if (code / REQUIREMENTS).exists() else []
         pip_install([".", *requirements], code)
     elif (isolation or "").lower() not in _WITHOUT_ISOLATION:
         _say(
@@ -54,11 +54,17 @@ def install_requirements(settings: Settings, _isolation: str | None) -> Settings
 
     The program is in the model's archive; SAGEMAKER_SUBMIT_DIRECTORY says nothing to this toolkit.
     """
+    placed = in_the_model(settings)
+    if (placed.code_dir / REQUIREMENTS).exists():
+        pip_install(["-r", REQUIREMENTS], placed.code_dir)
+    return placed
+
+
+def in_the_model(settings: Settings) -> Settings:
+    """Where the inference toolkit reads the code from."""
     code = settings.model_dir / "code"
     if settings.code_dir != code:
         _say(f"PyTorch's image reads its program from {code} alone, not from SAGEMAKER_SUBMIT_DIRECTORY.")
-    if (code / _REQUIREMENTS).exists():
-        pip_install(["-r", _REQUIREMENTS], code)
     return settings._replace(code_dir=code)
 
 

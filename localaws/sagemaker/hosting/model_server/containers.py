@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from . import pytorch_functions, sklearn_functions, xgboost_functions
-from .code_install import install_as_package, install_requirements
+from .code_install import REQUIREMENTS, in_the_model, install_as_package, install_requirements
 from .errors import StartError
 from .flask_model import FlaskModel
 from .functions import Functions, functions_of
@@ -58,8 +58,19 @@ _CONTAINERS = {
 }
 
 
-def install(environment: Mapping[str, str]) -> Settings:
-    """Install the code as the environment says; where it is then. StartError."""
+def requirements(environment: Mapping[str, str]) -> Path | None:
+    """The requirements.txt that this container installs as it is; None where there is none."""
+    if _container(environment).install is not install_requirements:
+        return None
+    file = settings_of(environment).model_dir / "code" / REQUIREMENTS
+    return file if file.is_file() else None
+
+
+def install(environment: Mapping[str, str], *, are_there: bool = False) -> Settings:
+    """Install the code as the environment says; where it is then. StartError.
+
+    are_there: its `requirements` are installed already.
+    """
     container = _container(environment)
     for name, value in container.variables.items():
         os.environ.setdefault(name, value)
@@ -67,7 +78,10 @@ def install(environment: Mapping[str, str]) -> Settings:
         print(_NO_PROGRAM, flush=True)  # noqa: T201 - a container's log
     if container.model is ToolkitModel and batch_size(environment) > 1:
         print(_NO_BATCHES, flush=True)  # noqa: T201 - a container's log
-    return container.install(settings_of(environment), environment.get("PIP_NO_BUILD_ISOLATION"))
+    settings = settings_of(environment)
+    if are_there:
+        return in_the_model(settings)
+    return container.install(settings, environment.get("PIP_NO_BUILD_ISOLATION"))
 
 
 def load(environment: Mapping[str, str], installed: Settings | None = None) -> Model:

@@ -80,15 +80,16 @@ def main() -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--control-fd", type=int, help="socket on which the platform passes connections")
     where.add_argument("--port", type=int, help="loopback port to serve on (0: a free one)")
+    parser.add_argument("--installed", action="store_true", help="the model's requirements.txt is installed already")
     options = parser.parse_args()
     with telling_why_not():
         number = wanted(os.environ)
         # Once: a worker that copied the code would take it away under another that imports it.
-        installed = install(os.environ) if number > 1 else None
+        installed = install(os.environ, are_there=options.installed) if options.installed or number > 1 else None
     if number == 1:
         desk = Desk()
         take_connections(options, desk.add)
-        answer(desk)
+        answer(desk, installed)
     workers = Workers(number, functools.partial(work, options.control_fd, installed))
     take_connections(options, workers.add)
     workers.end_with_the_first()
