@@ -19,6 +19,7 @@ from localaws.sagemaker.containers import container
 # A name that no other run has used, since what was installed is kept.
 THING = f"thing_{uuid.uuid4().hex[:8]}"
 ONE = wheel_name(THING, "1.0")
+WHEEL = wheel_of(THING, "1.0", "VALUE = 1")
 # What the first container changes is its own affair.
 SERVE = ECHO.replace(
     "    return {",
@@ -45,7 +46,7 @@ def forget() -> Iterator[None]:
 
 def model(requirements: str) -> bytes:
     files = {"name.txt": "m", "code/serve.py": SERVE, "code/requirements.txt": requirements}
-    return archive({**files, f"code/{ONE}": wheel_of(THING, "1.0", "VALUE = 1")})
+    return archive({**files, f"code/{ONE}": WHEEL})
 
 
 @pytest.mark.fidelity(

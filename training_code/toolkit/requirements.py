@@ -17,6 +17,8 @@ from pathlib import Path
 
 from toolkit.errors import ToolkitError
 
+# What pip compiles beforehand takes longer than all else it does, and a job imports a small part of it, once.
+_INSTALL = ("install", "--quiet", "--no-compile")
 # Of pip's last words, which may be long.
 REASON_LENGTH = 300
 
@@ -37,7 +39,7 @@ def install(file: Path, into: Path, what: str = "the evaluation") -> None:
     with tempfile.TemporaryDirectory() as folder:
         installed = Path(folder, "constraints.txt")
         installed.write_text(_pip("list", "--format=freeze").stdout)
-        wanted = ["install", "--quiet", "--target", str(into), "--requirement", str(file)]
+        wanted = [*_INSTALL, "--target", str(into), "--requirement", str(file)]
         done = _pip(*wanted, "--constraint", str(installed), cwd=file.parent)
         if done.returncode:
             done = _pip(*wanted, cwd=file.parent)
@@ -54,7 +56,7 @@ def install_alone(file: Path, into: Path, what: str) -> None:
     Raises:
         ToolkitError: pip can't install it; with the reason that it gives.
     """
-    done = _pip("install", "--quiet", "--no-deps", "--target", str(into), "--requirement", str(file))
+    done = _pip(*_INSTALL, "--no-deps", "--target", str(into), "--requirement", str(file))
     if done.returncode:
         raise ToolkitError(f"{file.name} can't be installed for {what}: {_reason(done.stderr)}")
 
