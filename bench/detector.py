@@ -90,7 +90,7 @@ def pretrained(python: Path, options: argparse.Namespace, small: bool) -> Path:
 
 def last_line(python: Path, script: str, *arguments: str) -> Row:
     """The document that a script of this folder prints last."""
-    command = [str(python), str(Path(__file__).with_name(script)), *arguments]
+    command = [str(python), "-P", str(Path(__file__).with_name(script)), *arguments]
     variables = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:

@@ -17,8 +17,7 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "training_code" / "detector"
-# In the place of this folder, which has a platform.py that must not stand for Python's own.
-sys.path[:1] = [str(FOLDER), str(FOLDER.parent)]
+sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
 
 import detection_metrics  # noqa: E402
 import pictures  # noqa: E402

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from bench import bert_qa, probe, rules, subset, traffic_signs, two_hosts
+from bench import bert_qa, detector, probe, rules, subset, traffic_signs, two_hosts
 from bench import compile as compiling
+from bench.environments import with_more
 from localaws.sagemaker.containers.images import Images
 
 
@@ -116,6 +118,23 @@ def test_ways_to_choose_a_part_of_the_data(tmp_path: Path) -> None:
         assert 0 <= row["selection_seconds"] < row["wall_seconds"] and row["seconds"] > 0
         assert (row["wrong"] > 0.2) == (training.case == subset.NOISY)
     assert row["examples"] < 200, "classes of 90, 12 and 1"
+
+
+def test_cells_with_a_backbone_that_has_learned_before_and_without(tmp_path: Path) -> None:
+    pretraining, cells = tmp_path / "pictures.npz", tmp_path / "cells.tar"
+    subprocess.run([python(), "-c", FEW_PICTURES, pretraining], check=True)
+    drawing = with_more(python(), detector.MODEL / "requirements.txt")
+    few = ("--pictures", "8", "--held-out", "2", "--size", "96", "72")
+    subprocess.run([drawing, detector.MODEL / "cells.py", tmp_path / "cells", *few], check=True, capture_output=True)
+    with tarfile.open(cells, "w") as archive:
+        archive.add(tmp_path / "cells", "")
+    cache = tmp_path / "cache"
+    options = argparse.Namespace(data=cells, cifar=pretraining, cache=cache, rows=tmp_path / "rows", seeds=3)
+    found = detector.measure(options, True, said)
+    assert list(found["figures"]) == list(detector.FIGURES)
+    assert [(row["kind"], row["pictures"]) for row in found["seeds"]] == [("transfer", 2), ("scratch", 2)]
+    assert (cache / "small" / detector.WEIGHTS).is_file()
+    assert not options.rows.exists(), "a small size's rows would pass for the whole one's"
 
 
 def test_a_forest_answers_alike_compiled(tmp_path: Path) -> None:

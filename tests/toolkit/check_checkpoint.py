@@ -250,9 +250,16 @@ class Loop(Folder):
 
     def test_outside_of_a_job_it_trains_without_checkpoints(self):
         code = "from toolkit.checkpoint import Checkpoints\nprint(list(Checkpoints(every=1, history=[]).steps(3)))"
-        environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(self.folder / "none")}
-        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-        self.assertEqual(done.stdout, "[0, 1, 2]\n")
+        for outside in (
+            {"SAGEMAKER_BASE_DIR": str(self.folder)},
+            {"SAGEMAKER_BASE_DIR": str(self.folder / "none"), "TRAINING_JOB_NAME": "one"},
+        ):
+            with self.subTest(outside):
+                variables = {**os.environ, **outside}
+                command = [sys.executable, "-c", code]
+                done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+                self.assertEqual(done.stdout, "[0, 1, 2]\n")
+        self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_the_jobs_of_a_tuning_job_share_a_folder_and_take_up_their_own(self):
         code = "from toolkit.checkpoint import Checkpoints\nprint(Checkpoints(every=1, history=[]).folder)"
@@ -267,7 +274,12 @@ class Loop(Folder):
 
     def test_hosts_that_do_not_train_together_take_up_each_its_own(self):
         """SageMaker copies all hosts' folders to one place, and from there to all: of two of a name one would win."""
-        hosts = {"SAGEMAKER_BASE_DIR": str(self.folder), "SM_HOSTS": '["algo-1","algo-2"]', "SM_CURRENT_HOST": "algo-2"}
+        hosts = {
+            "SAGEMAKER_BASE_DIR": str(self.folder),
+            "TRAINING_JOB_NAME": "one",
+            "SM_HOSTS": '["algo-1","algo-2"]',
+            "SM_CURRENT_HOST": "algo-2",
+        }
         for several, folder in ((hosts, "checkpoints/algo-2"), ({**hosts, "SM_HOSTS": '["algo-2"]'}, "checkpoints")):
             with mock.patch.dict(os.environ, several):
                 self.assertEqual(Checkpoints(every=1, history=[]).folder, self.folder / folder)

@@ -272,6 +272,31 @@ class SageMaker(Service):
                 packages.remove(ModelPackageName)
 
 
+class Processing(SageMaker):
+    """A processing job that ends at the first look, as `ends` says; what it writes then is a test's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: Document = {"ProcessingJobStatus": "Completed"}
+        self.asked: Document = {}
+        self.stopped: list[str] = []
+
+    def create_processing_job(self, **request: Any) -> None:
+        self.asked = request
+
+    def stop_processing_job(self, *, ProcessingJobName: str) -> None:  # noqa: N803 - boto3's
+        self.stopped.append(ProcessingJobName)
+
+    def describe_processing_job(self, *, ProcessingJobName: str) -> Document:  # noqa: N803 - boto3's
+        assert ProcessingJobName == self.asked["ProcessingJobName"]
+        self.write(self.asked["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"])
+        return dict(self.ends)
+
+    def write(self, uri: str) -> None:
+        """Leaves its output at the URI."""
+        raise NotImplementedError
+
+
 class Runtime(Service):
     """An endpoint that gives these answers in turn: text, or an error's code."""
 
@@ -307,16 +332,24 @@ class Logs(Service):
         told = lines[:limit] if startFromHead else lines[-limit:]
         return {"events": [{"message": line} for line in told]}
 
+    def filter_log_events(self, *, logStreamNamePrefix: str, **_: Any) -> Document:  # noqa: N803 - boto3's
+        assert not [name for name in self.streams if name.startswith(logStreamNamePrefix)], "a test's own tells times"
+        return {"events": []}
+
 
 class StepFunctions(Service):
-    """Executions by their ARNs, and their histories."""
+    """Executions by their ARNs, and their histories; state machines' definitions."""
 
     def __init__(self) -> None:
+        self.definitions: dict[str, str] = {}
         self.executions: dict[str, Document] = {}
         self.histories: dict[str, list[Document]] = {}
         # Tokens of tasks that wait, and what those were given that wait no more.
         self.tokens: set[str] = set()
         self.answered: list[Document] = []
+
+    def describe_state_machine(self, *, stateMachineArn: str) -> Document:  # noqa: N803 - boto3's
+        return {"definition": self.definitions[stateMachineArn]}
 
     def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> None:  # noqa: A002,N803 - boto3's
         arn = f"{stateMachineArn.replace(':stateMachine:', ':execution:')}:{name}"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from commands_world import ARTIFACTS, BUCKET, S3, World, world_in
-from memory_services import SageMaker, Service, StepFunctions
+from memory_services import Logs, Processing, StepFunctions
 from run_world import check_request, definition, make_spec
 
 from contract import files, label_audits
@@ -50,41 +50,16 @@ def document(**changes: Any) -> dict[str, Any]:
     }
 
 
-class Processing(SageMaker):
-    """A job that ends at the first look, as `ends` says, and has written `writes`."""
+class Audit(Processing):
+    """A job that has written `writes`, however it ends."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world, self.writes = world, json.dumps(document()).encode()
-        self.ends: dict[str, Any] = {"ProcessingJobStatus": "Completed"}
-        self.asked: dict[str, Any] = {}
-        self.stopped: list[str] = []
 
-    def create_processing_job(self, **request: Any) -> None:
-        self.asked = request
-
-    def stop_processing_job(self, *, ProcessingJobName: str) -> None:  # noqa: N803 - boto3's
-        self.stopped.append(ProcessingJobName)
-
-    def describe_processing_job(self, *, ProcessingJobName: str) -> dict[str, Any]:  # noqa: N803 - boto3's
-        assert ProcessingJobName == self.asked["ProcessingJobName"]
-        uri = self.asked["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
+    def write(self, uri: str) -> None:
         key = f"{uri.removeprefix(f's3://{ARTIFACTS}/')}/{label_audits.AUDIT}"
         self.world.s3.objects[ARTIFACTS, key] = self.writes
-        return dict(self.ends)
-
-
-class Machines(StepFunctions):
-    definition = ""
-
-    def describe_state_machine(self, *, stateMachineArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
-        assert stateMachineArn == MACHINE
-        return {"definition": self.definition}
-
-
-class Logs(Service):
-    def filter_log_events(self, **_: Any) -> dict[str, Any]:
-        return {"events": []}
 
 
 @pytest.fixture(name="world")
@@ -93,9 +68,9 @@ def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = world_in(tmp_path / "checkout", monkeypatch)
     for name, service in {
         "s3": S3(),
-        "sagemaker": Processing(world),
+        "sagemaker": Audit(world),
         "logs": Logs(),
-        "stepfunctions": Machines(),
+        "stepfunctions": StepFunctions(),
     }.items():
         world.serve(name, service)
     world._clients["s3"].copy = lambda source, bucket, key: world.s3.objects.update(  # type: ignore[attr-defined]
@@ -103,7 +78,7 @@ def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     )
     said(world, labels=["train"])
     (tmp_path / "spec").mkdir()
-    world.stepfunctions.definition = json.dumps(definition(make_spec(tmp_path / "spec", name="iris-tree")))
+    world.stepfunctions.definitions[MACHINE] = json.dumps(definition(make_spec(tmp_path / "spec", name="iris-tree")))
     outputs = {"StateMachineArn": MACHINE, "EndpointName": "local-iris-tree", label_audits.ROLE_OUTPUT: ROLE}
     world.cloudformation.add("ratchet-local-iris-tree", outputs)
     world.s3.objects[BUCKET, "iris/train/irises.csv"] = TRAIN.encode()

@@ -138,22 +138,14 @@ class Logs(Service):
         return {"events": [dict(zip(keys, each, strict=True), logStreamName=stream) for each in told]}
 
 
-class Machines(StepFunctions):
-    definition = ""
-
-    def describe_state_machine(self, *, stateMachineArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
-        assert stateMachineArn == MACHINE
-        return {"definition": self.definition}
-
-
 @pytest.fixture(name="world")
 def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = world_in(tmp_path / "checkout", monkeypatch)
     (world.root / "training_code" / "toolkit" / "probe.py").write_text("")
-    for name, service in {"sagemaker": Training(), "logs": Logs(), "stepfunctions": Machines()}.items():
+    for name, service in {"sagemaker": Training(), "logs": Logs(), "stepfunctions": StepFunctions()}.items():
         world.serve(name, service)
     (tmp_path / "spec").mkdir()
-    world.stepfunctions.definition = json.dumps(definition(make_spec(tmp_path / "spec", name="iris-tree")))
+    world.stepfunctions.definitions[MACHINE] = json.dumps(definition(make_spec(tmp_path / "spec", name="iris-tree")))
     world.deploy("iris-tree")
     world.s3.put_object(Bucket=BUCKET, Key="iris/train/iris.csv", Body=b"0,1\n")
     monkeypatch.setattr("ratchet.followed_jobs.POLL_SECONDS", 0)

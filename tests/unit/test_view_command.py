@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import run_world
 from commands_world import ARTIFACTS, S3, World, world_in
-from memory_services import SageMaker, Service, StepFunctions
+from memory_services import Logs, Processing, StepFunctions
 from run_world import check_request, definition, make_spec
 
 from contract import drawings, files, views
@@ -81,32 +81,18 @@ def test_what_is_asked_comes_whole_through_the_jobs_arguments() -> None:
 # ------------------------------------------------------------------------------------------------------- the command
 
 
-class Processing(SageMaker):
-    """Jobs that end at the first look, as `ends` says, and have drawn what it says."""
+class Drawing(Processing):
+    """A job that has drawn what `draws` says, where it ends well."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
-        self.ends: dict[str, Any] = {"ProcessingJobStatus": "Completed"}
         self.draws: dict[str, Any] = {"pictures": [40], "problems": []}
-        self.asked: dict[str, Any] = {}
-        self.stopped: list[str] = []
 
-    def create_processing_job(self, **request: Any) -> None:
-        self.asked = request
-
-    def stop_processing_job(self, *, ProcessingJobName: str) -> None:  # noqa: N803 - boto3's
-        self.stopped.append(ProcessingJobName)
-
-    def describe_processing_job(self, *, ProcessingJobName: str) -> dict[str, Any]:  # noqa: N803 - boto3's
-        assert ProcessingJobName == self.asked["ProcessingJobName"]
-        if self.ends["ProcessingJobStatus"] == "Completed":
-            self._draw()
-        return dict(self.ends)
-
-    def _draw(self) -> None:
+    def write(self, uri: str) -> None:
+        if self.ends["ProcessingJobStatus"] != "Completed":
+            return
         ((view,), _) = drawings.asked(self.asked["AppSpecification"]["ContainerArguments"])
-        uri = self.asked["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
         folder = uri.removeprefix(f"s3://{ARTIFACTS}/")
         drawn = {step: views.picture(view["name"], step, views.SVG) for step in self.draws["pictures"]}
         pictures = [{"step": step, "file": file, "bytes": len(SVG)} for step, file in drawn.items()]
@@ -117,19 +103,6 @@ class Processing(SageMaker):
         self.world.s3.objects[ARTIFACTS, f"{folder}/{views.document(view['name'])}"] = json.dumps(told).encode()
 
 
-class Machines(StepFunctions):
-    definition = ""
-
-    def describe_state_machine(self, *, stateMachineArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
-        assert stateMachineArn == MACHINE
-        return {"definition": self.definition}
-
-
-class Logs(Service):
-    def filter_log_events(self, **_: Any) -> dict[str, Any]:
-        return {"events": []}
-
-
 @pytest.fixture(name="world")
 def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A run that has trained, with its tensors, plan and code, and the pipeline's folder, which has a view."""
@@ -137,11 +110,11 @@ def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     models = world.root / "training_code"
     (models / "toolkit" / "view_job.py").write_text("")
     (models / "iris_tree" / "views.py").write_text("def maps(trial, step, rows=1): ...\n")
-    services = {"s3": S3(), "sagemaker": Processing(world), "logs": Logs(), "stepfunctions": Machines()}
+    services = {"s3": S3(), "sagemaker": Drawing(world), "logs": Logs(), "stepfunctions": StepFunctions()}
     for name, service in services.items():
         world.serve(name, service)
     (tmp_path / "spec").mkdir()
-    world.stepfunctions.definition = json.dumps(definition(make_spec(tmp_path / "spec", name="iris-tree")))
+    world.stepfunctions.definitions[MACHINE] = json.dumps(definition(make_spec(tmp_path / "spec", name="iris-tree")))
     outputs = {"StateMachineArn": MACHINE, "EndpointName": "local-iris-tree", views.ROLE_OUTPUT: ROLE}
     world.cloudformation.add("ratchet-local-iris-tree", outputs)
     world.dynamodb.add_run("iris-tree", RUN, "Promoted")
@@ -242,7 +215,7 @@ def test_a_job_that_fails_says_why(world: World) -> None:
 
 
 def test_pictures_that_may_not_be_read_are_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world.sagemaker, "_draw", lambda: None)
+    monkeypatch.setattr(world.sagemaker, "write", lambda _uri: None)
     told = world.call("view", RUN, "maps")
     assert told.exit_code == errors.FAILURE
     assert "you may not read it, or it is gone: s3://the-artifacts/tries/iris-tree/views/" in told.stderr

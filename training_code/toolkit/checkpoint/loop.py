@@ -223,11 +223,15 @@ def _load(path: Path, name: str, part: Part, state: Any) -> None:
 def default_folder() -> Path | None:
     """The job's checkpoint folder; None outside of a job, where training goes on without checkpoints.
 
+    Whether it is one, the job's name tells, which SageMaker gives every training container ("How Amazon SageMaker
+    Provides Training Information"): there may be a `/opt/ml` on anybody's machine, and by hand no training shall take
+    up another's checkpoints.
+
     The jobs of a tuning job are given one and the same: each takes up its own. So are the hosts of a job; those that
     don't train together have one each.
     """
     base, job = base_folder(), os.environ.get(environment.TRAINING_JOB, "")
-    if not base.is_dir():
+    if not job or not base.is_dir():
         return None
     several = len(json.loads(os.environ.get("SM_HOSTS", "[]"))) > 1
     host = os.environ.get("SM_CURRENT_HOST", "") if several and peers.count() == 1 else ""
