@@ -53,7 +53,7 @@ FOLDER = harness.ROOT / "training_code" / "cifar_subset"
 DATA = harness.ROOT.parent / "shared" / "data" / "cifar10_12k.npz"
 SEEDS, SMALL_SEEDS = 3, 1
 # Of all pictures. Of those of the imbalanced case, which are a fourth as many, three times as many epochs.
-EPOCHS, IMBALANCED_EPOCHS = 15, 45
+EPOCHS, IMBALANCED_EPOCHS = 12, 36
 # Percent of the pictures an epoch -> how many times sooner the paper is done.
 SOONER = {10: 6, 30: 2.5, 50: 1.5}
 POINTS = {10: 3.0, 30: 1.2, 50: 0.2}
