@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import subprocess
 import venv
 from pathlib import Path
@@ -24,15 +25,17 @@ def with_more(python: Path, requirements: Path, *options: str) -> Path:
         subprocess.CalledProcessError: pip couldn't install them.
     """
     image = python.parents[1]
-    root = HOME / f"{image.name}+{hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]}"
+    # What requirements ask for: several models' differ in what they say of it alone.
+    wanted = sorted(filter(None, (line.partition("#")[0].strip() for line in requirements.read_text().splitlines())))
+    root = HOME / f"{image.name}+{hashlib.sha256(json.dumps([wanted, options]).encode()).hexdigest()[:12]}"
     complete = root / ".complete"
     HOME.mkdir(exist_ok=True)
     with (HOME / f".{root.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not complete.exists():
-            venv.create(root, clear=True, with_pip=True)
+            venv.create(root, clear=True)
             (root / PACKAGES / "image.pth").write_text(f"{image / PACKAGES}\n")
-            install = [root / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*install, *options, "--requirement", requirements], check=True)
+            pip = [python, "-m", "pip", "--python", root / "bin" / "python", "--disable-pip-version-check"]
+            subprocess.run([*pip, "install", "--quiet", *options, "--requirement", requirements], check=True)
             complete.touch()
     return root / "bin" / "python"
