@@ -12,7 +12,7 @@ from deployed import Pipeline
 
 from bench.load import Failure, requests_of
 
-THREADS, PAUSE_SECONDS = 2, 0.005
+THREADS, PAUSE_SECONDS = 2, 0.02
 
 
 @dataclass
