@@ -218,8 +218,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-RECORDED = ["autoencoder", "cycle", "early_stopping", "labels", "mnist_keras", "platform", "probe", "prune", "rules"]
-RECORDED += ["stop", "tickets", "traffic_signs", "tune", "warm"]
+RECORDED = ["autoencoder", "bert_qa", "cycle", "early_stopping", "labels", "mnist_keras", "platform", "probe", "prune"]
+RECORDED += ["rules", "stop", "tickets", "traffic_signs", "tune", "warm"]
 
 
 @pytest.mark.parametrize("name", RECORDED)
