@@ -33,7 +33,7 @@ _COMPILED = {
     "detector": ("the detector", "PyTorch"),
 }
 _OF_A_COMPILED_MODEL = {
-    "speedup": "{model}'s request in {framework} over the compiled one's; at least 2",
+    "speedup": "a request to {model} in {framework}, over one to the compiled one; at least 2",
     "agreement": "held-out requests that both answer alike; at least 0.995",
     "size": "the compiled model's bytes over the original's",
     "ms": "milliseconds of a request in {framework}",

@@ -218,8 +218,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-RECORDED = ["autoencoder", "bert_qa", "cycle", "early_stopping", "labels", "mnist_keras", "platform", "probe", "prune"]
-RECORDED += ["rules", "stop", "tickets", "traffic_signs", "tune", "warm"]
+RECORDED = ["autoencoder", "bert_qa", "compile", "cycle", "detector", "early_stopping", "labels", "mnist_keras"]
+RECORDED += ["platform", "probe", "prune", "rules", "stop", "tickets", "traffic_signs", "tune", "warm"]
 
 
 @pytest.mark.parametrize("name", RECORDED)
