@@ -12,7 +12,7 @@ and a row a training. It must be given data:
 
 FILE.tar: `train/` and `test/`, each with images/ and annotations.json. FILE.npz: x_train, y_train, classes. A backbone
 is trained once, and kept in FOLDER. The recipe is pipeline.yaml's, which was chosen by a part of the training pictures.
-A training takes one core about three minutes. `--rows FILE` keeps each that is done, so that one can go on.
+A training takes one core about four minutes. `--rows FILE` keeps each that is done, so that one can go on.
 """
 
 from __future__ import annotations

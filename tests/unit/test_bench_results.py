@@ -219,7 +219,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 RECORDED = ["autoencoder", "bert_qa", "compile", "cycle", "detector", "early_stopping", "labels", "mnist_keras"]
-RECORDED += ["platform", "probe", "prune", "rules", "stop", "tickets", "traffic_signs", "tune", "warm"]
+RECORDED += ["platform", "probe", "prune", "rules", "stop", "subset", "tickets", "traffic_signs", "tune", "warm"]
 
 
 @pytest.mark.parametrize("name", RECORDED)
