@@ -109,7 +109,7 @@ def test_of_a_compiled_model_the_medians_are_compared_and_those_counted_that_kee
     assert figures["twice_as_fast"] == 1, "the booster's answers differ, and the network is too slow"
     assert found["precision"]["resnet18"] == "int8"
     page = results.rendered({"compile": {**document(), **found, "spread": {}}})
-    assert "| `forest_speedup` | a forest's request in scikit-learn over the compiled one's" in page
+    assert "| `forest_speedup` | a request to a forest in scikit-learn, over one to the compiled one" in page
 
 
 def test_an_autoencoder_s_figures_are_medians_of_its_seeds() -> None:
