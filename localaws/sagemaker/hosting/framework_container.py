@@ -27,7 +27,7 @@ _SUBMITTED = "SAGEMAKER_SUBMIT_DIRECTORY"
 
 
 def start(prepared: Prepared, fetcher: Fetcher) -> Worker:
-    """Start the container. Raises ModelDataError, ImageBuildError."""
+    """Start the container. Raises ModelDataError, ImageBuildError, UnhealthyError."""
     place, log = prepared.place, prepared.log
     submitted = _unpack_code(prepared, fetcher)
     image = prepared.context.images.environment(prepared.source["Image"], log.say)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from localaws.sagemaker.containers import environment, kept_layers, layers
@@ -59,7 +60,7 @@ def _install(prepared: Prepared, installed: Writable, code: Path, shared: Shared
         tmp_dir=tmp,
         cwd=ml_dir(ml) / "code",
         hide=prepared.context.platform.private_dirs,
-        limits=prepared.place.limits,
+        limits=replace(prepared.place.limits, shared=None),  # none of the containers that serve together
     )
     status = _ended(prepared.context.launch(made.given_to(spec)), prepared)
     if status == 0 and made.layer is not None:
@@ -78,6 +79,9 @@ def _ended(container: Container, prepared: Prepared) -> int:
     except subprocess.TimeoutExpired:
         container.kill()
         container.wait()
-        raise UnhealthyError(f"its requirements weren't installed within {seconds:g} s") from None
+        copying.join()
+        reason = f"its requirements weren't installed within {seconds:g} s"
+        prepared.log.say(reason)
+        raise UnhealthyError(reason) from None
     finally:
         copying.join()

@@ -42,7 +42,7 @@ class ContainerStarter:
         self._fetching = threading.Lock()
 
     def start(self, endpoint: str, directory: Path, plan: VariantPlan, instance_id: str) -> Worker:
-        """The container of an endpoint's instance, or all of them as one. StartError."""
+        """The container of an endpoint's instance, or all of them as one. StartError, UnhealthyError."""
         telemetry = self._context.platform.telemetry_of(plan.source["RoleArn"])
 
         def log(suffix: str) -> ContainerLog:
@@ -59,7 +59,7 @@ class ContainerStarter:
         plan: VariantPlan,
         instance_id: str,
     ) -> Worker:
-        """What an instance of an endpoint or a job runs, its files below `directory`. StartError.
+        """What an instance of an endpoint or a job runs, its files below `directory`. StartError, UnhealthyError.
 
         log: makes a container's log; it is given what comes after the instance's in the name of the stream.
         """
@@ -83,7 +83,8 @@ class ContainerStarter:
     def _start_one(
         self, resource_arn: str, log: ContainerLog, place: Place, plan: VariantPlan, number: int = 0
     ) -> Worker:
-        """A container that loads the plan's model for an endpoint or a job, its files below `directory`. StartError.
+        """A container that loads the plan's model for an endpoint or a job, its files below `directory`. StartError,
+        UnhealthyError.
 
         An artifact that is there from an earlier start is used again, so that an instance comes back even when its
         object has gone, and another time where this machine had no room for it. `log` is closed once the container has
