@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import tarfile
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +14,10 @@ from hosting_kit import archive
 from image_uris import XGBOOST
 from job_kit import Jobs
 from running_aws import Aws
-from wheels import wheel_name, wheel_of
+from wheels import forgotten_afterwards, wheel_name, wheel_of
 
 from localaws.sagemaker.containers import container
 
-IMAGES = Path(__file__).parents[2] / ".ratchet" / "images"
 PROCESSING_LOG = "/aws/sagemaker/ProcessingJobs"
 # A name that no other run has used, since what was installed is kept.
 THING = f"thing_{uuid.uuid4().hex[:8]}"
@@ -41,11 +38,8 @@ def jobs(aws: Aws) -> Jobs:
 @pytest.fixture(scope="module", autouse=True)
 def forget() -> Iterator[None]:
     """What this run's jobs have installed, nobody needs again."""
-    before = set(IMAGES.glob("*+installed-*"))
-    yield
-    for layer in set(IMAGES.glob("*+installed-*")) - before:
-        if list(layer.glob(f"lib/*/site-packages/*{THING}*")):
-            shutil.rmtree(layer)
+    with forgotten_afterwards(THING):
+        yield
 
 
 def train(jobs: Jobs, files: dict[str, str | bytes], program: str = "train.py", **changes: Any) -> dict[str, Any]:

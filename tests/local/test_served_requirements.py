@@ -3,7 +3,6 @@ container does it."""
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Iterator
 
@@ -12,7 +11,7 @@ from hosting_kit import ECHO, Hosting, archive
 from image_uris import PYTORCH
 from running_aws import IMAGES, Aws
 from waiting import until
-from wheels import wheel_name, wheel_of
+from wheels import forgotten_afterwards, wheel_name, wheel_of
 
 from localaws.sagemaker.containers import container
 
@@ -37,11 +36,8 @@ def hosting(aws: Aws) -> Hosting:
 @pytest.fixture(scope="module", autouse=True)
 def forget() -> Iterator[None]:
     """What this run's containers have installed, nobody needs again."""
-    before = set(IMAGES.glob("*+installed-*"))
-    yield
-    for layer in set(IMAGES.glob("*+installed-*")) - before:
-        if list(layer.glob(f"lib/*/site-packages/*{THING}*")):
-            shutil.rmtree(layer)
+    with forgotten_afterwards(THING):
+        yield
 
 
 def model(requirements: str) -> bytes:

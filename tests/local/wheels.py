@@ -1,14 +1,29 @@
-"""Wheels of one module, so that a test installs a package without asking an index."""
+"""Wheels of one module, so that a test installs a package without asking an index; and what is kept of that."""
 
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from running_aws import IMAGES
 
 
 def wheel_name(name: str, version: str) -> str:
     """The file's name, which pip reads."""
     return f"{name}-{version}-py3-none-any.whl"
+
+
+@contextmanager
+def forgotten_afterwards(name: str) -> Iterator[None]:
+    """What is kept meanwhile of an installation of the package, nobody needs again."""
+    before = set(IMAGES.glob("*+installed-*"))
+    yield
+    for layer in set(IMAGES.glob("*+installed-*")) - before:
+        if list(layer.glob(f"lib/*/site-packages/*{name}*")):
+            shutil.rmtree(layer)
 
 
 def wheel_of(name: str, version: str, content: str) -> bytes:
