@@ -177,3 +177,4 @@ _LISTED: dict[str, Callable[[Aws], Iterator[tuple[str, str]]]] = {
     "parameters": _parameters,
     "events": _events,
 }
+WRITTEN = tuple(_LISTED)
