@@ -50,6 +50,8 @@ class SqsState(ServiceState):
 
     def _came_and_went(self, scope: Key, queue: Document) -> list[Record]:
         known = self._known.get(scope, set())
+        if not known and not queue["messages"]:
+            return []
         present = {message["id"]: message for message in list(queue["messages"])}
         if known == present.keys():
             return []
@@ -256,6 +258,7 @@ class StackState(ServiceState):
     def __init__(self, stores: Callable[[], Stores]) -> None:
         super().__init__("cloudformation", stores, _split_stack, _join_stack)
         self._statuses: dict[Any, tuple[str, ...]] | None = None  # at the last look; None: it couldn't be committed
+        self._made: set[Any] = set()  # the stacks that weren't being made then
 
     @property
     def has_moved(self) -> bool:
@@ -267,11 +270,12 @@ class StackState(ServiceState):
         statuses = self._statuses_now()  # before what they come with
         found = super().changes()
         self._statuses = statuses
+        self._made = {key for key, (status, *_) in statuses.items() if status not in _MAKING}
         return found
 
     def forget(self) -> None:
         super().forget()
-        self._statuses = None
+        self._statuses, self._made = None, set()
 
     def _statuses_now(self) -> dict[Any, tuple[str, ...]]:
         """By the keys of stacks and change sets, of which one is never the other's."""
@@ -285,20 +289,23 @@ class StackState(ServiceState):
         With the first of them the stack itself, which its creator may not have been told of yet.
         """
         changed: list[Record] = []
-        for key, stack in list(self._stores()["stacks"]._data.items()):
-            if self._is_made(key, str(stack.get("StackStatus"))):
-                for part in _split_stack("stacks", stack):
-                    if part.sub or ("stacks", key, part.sub) not in self._tokens:
-                        self._look("stacks", key, part, self._tokens, changed)
+        for key, stack in self._being_made(list(self._stores()["stacks"]._data.items())):
+            for part in _split_stack("stacks", stack):
+                if part.sub or ("stacks", key, part.sub) not in self._tokens:
+                    self._look("stacks", key, part, self._tokens, changed)
         return changed
 
-    def _is_made(self, key: Any, status: str) -> bool:
-        """Whether a stack only gains resources, or did until a moment ago.
+    def _being_made(self, stacks: list[tuple[Any, Document]]) -> list[tuple[Any, Document]]:
+        """Those that only gain resources, or did until a moment ago.
 
         What a stack gives up is noted with all that it deletes: else nobody would know of what is left.
         """
-        before = (self._statuses or {}).get(key, ("CREATE_IN_PROGRESS",))[0]
-        return status in _MAKING or (status == "CREATE_COMPLETE" and before in _MAKING)
+        return [
+            (key, stack)
+            for key, stack in stacks
+            if (status := stack.get("StackStatus")) in _MAKING
+            or (status == "CREATE_COMPLETE" and key not in self._made)
+        ]
 
 
 def _split_stack(store: str, value: Any) -> Iterator[Part]:
