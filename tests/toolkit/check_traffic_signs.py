@@ -232,6 +232,32 @@ class Tracks(unittest.TestCase):
         self.assertEqual((len(learned), len(judged)), (4, 0))
 
 
+class Varied(unittest.TestCase):
+    def setUp(self):
+        self.batch = pictures.tensor(drawn(tracks=4, frames=1)[0])
+
+    def varied(self, strength, seed=0):
+        return learning.varied(self.batch, torch.Generator().manual_seed(seed), strength)
+
+    def test_without_strength_pictures_are_what_they_were(self):
+        self.assertTrue(self.varied(0.0).equal(self.batch))
+
+    def test_never_the_same_twice_but_by_the_same_seed(self):
+        self.assertTrue(self.varied(1.0).equal(self.varied(1.0)))
+        self.assertFalse(self.varied(1.0).equal(self.varied(1.0, seed=1)))
+        self.assertLessEqual(float(self.varied(1.0).abs().max()), 2)
+
+    def test_reflections_are_white_spots_on_a_share_of_the_pictures(self):
+        light = learning.reflections(2000, torch.Generator().manual_seed(0), share=0.5)
+        self.assertEqual(light.shape, (2000, 1, pictures.SIZE, pictures.SIZE))
+        self.assertGreaterEqual(float(light.min()), 0)
+        # Two spots that shine with a chance of 0.6 each: 0.84 of the pictures that shall have some have one.
+        shining = (light.amax((1, 2, 3)) > 4).float()
+        self.assertAlmostEqual(float(shining.mean()), 0.5 * 0.84, delta=0.04)
+        covered = (light > 2).float().mean((1, 2, 3))[shining == 1]
+        self.assertLess(float(covered.max()), 0.2, "a spot leaves most of the sign to be seen")
+
+
 class Metric(unittest.TestCase):
     def test_accuracy_counts_only_above_the_floor(self):
         truths = ["60_kmh"] * 30 + ["30_kmh"] * 70

@@ -32,7 +32,8 @@ def varied(batch, generator, strength):
     """The pictures, each moved, turned, sized, and lit a little differently. Never mirrored: that is another sign.
 
     Args:
-        strength: 0 leaves them as they are; at 1 by up to 3 pixels, 12 degrees, a seventh, and half of the light.
+        strength: 0 leaves them as they are; at 1 by up to 3 pixels, 12 degrees, a seventh, and half of the light, and
+            every fifth has reflections.
     """
     if not strength:
         return batch
@@ -51,7 +52,21 @@ def varied(batch, generator, strength):
     mean = moved.mean((1, 2, 3), keepdim=True)
     moved = (moved - mean) * contrast + mean
     moved = (moved + 2) * light * (1 + uniform(3, 1, 1) * 0.08) - 2
-    return (moved + 0.08 * strength * torch.randn(moved.shape, generator=generator)).clamp_(-2, 2)
+    moved = moved + 0.08 * strength * torch.randn(moved.shape, generator=generator)
+    return (moved + reflections(count, generator, share=strength / 5)).clamp_(-2, 2)
+
+
+def reflections(count, generator, share):
+    """The light to add, (count, 1, 32, 32): on a share of the pictures up to two spots of the sun's, or of a lamp's.
+
+    Signs are made to reflect: what is beneath such a spot, 2 to 10 pixels wide, is white.
+    """
+    uniform = lambda least, most: least + (most - least) * torch.rand(count, 2, 1, 1, generator=generator)  # noqa: E731
+    places = torch.arange(pictures.SIZE, dtype=torch.float32)
+    rows, columns = places[:, None] - uniform(0, pictures.SIZE), places - uniform(0, pictures.SIZE)
+    spots = torch.exp(-((rows / uniform(1, 4)) ** 2) - (columns / uniform(1, 4)) ** 2)
+    shines = (uniform(0, 1) < 0.6) & (torch.rand(count, 1, 1, 1, generator=generator) < share)
+    return 6 * (spots * shines).sum(1, keepdim=True)
 
 
 class Training:

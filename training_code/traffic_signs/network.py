@@ -1,7 +1,8 @@
 """A ResNet-18 for 32 x 32 pictures, and what it is made of as JSON.
 
-He et al., "Deep Residual Learning for Image Recognition" (2015), with a 3 x 3 stem of stride 2 and no max pooling.
-Every layer is a module that is called once, and no ReLU works in place: saliency.py takes outputs and their gradients.
+He et al., "Deep Residual Learning for Image Recognition" (2015), with a 3 x 3 stem that keeps all 32 x 32 places: what
+tells one speed limit from another is a few pixels wide. Every layer is a module that is called once, and no ReLU works
+in place: saliency.py takes outputs and their gradients.
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,7 @@ SIZE = 32  # pixels, of width and height
 STRIDES = {"stage1": 1, "stage2": 2, "stage3": 2, "stage4": 2}
 UNITS = {"stage1": 64, "stage2": 128, "stage3": 256, "stage4": 512}
 BLOCKS = ("block1", "block2")
-# The maps that Grad-CAM weighs, of 4 x 4 places: those of the last stage have 2 x 2, which say little about where.
-LAST = "stage3.block2.relu2"
+LAST = "stage4.block2.relu2"  # the maps that Grad-CAM weighs, of 4 x 4 places
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class ResNet18(nn.Module):
     def __init__(self, arch):
         super().__init__()
         before = arch.units("stage1")
-        self.stem = nn.Conv2d(3, before, 3, stride=2, padding=1, bias=False)
+        self.stem = nn.Conv2d(3, before, 3, padding=1, bias=False)
         self.stem_bn = nn.BatchNorm2d(before)
         self.stem_relu = nn.ReLU()
         for stage, stride in STRIDES.items():

@@ -33,7 +33,7 @@ from toolkit.serving import save_serving_code
 # ---------------------------------------------------------------------------------------------------------------------
 # The knobs. pipeline.yaml's train.hyperparameters override them.
 WIDTH = 0.25  # of the paper's layers: 0.7 million parameters
-EPOCHS = 22
+EPOCHS = 24
 BATCH = 64
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-3
