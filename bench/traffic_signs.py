@@ -22,8 +22,8 @@ say which. What it shows (`tracks`): how many pictures have a twin, one of their
 within the held-out ones, and across. Where it is many within and next to none across, the held-out pictures show other
 signs.
 
-The recipe is train.py's, which was chosen by a part of the training pictures; of the held-out ones a single one that was
-missed has led to the reflections among what varies pictures. A seed takes one core about ten minutes.
+The recipe is train.py's, which was chosen by a part of the training pictures; of the held-out ones one that was missed
+has led to the reflections among what varies pictures. A seed takes one core about ten minutes.
 """
 
 from __future__ import annotations
