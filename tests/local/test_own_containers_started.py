@@ -145,7 +145,7 @@ def test_a_container_that_doesnt_come_to_serve(ended: dict[str, tuple[str, float
     _, wanted, logged = CASES[name]
     assert reason.startswith(wanted), reason
     assert any(logged in line for line in log), log
-    assert took < LONG_SECONDS, "no longer than it is given, with all the others at once"
+    assert took < (SECONDS + 30 * PATIENCE if name in GOES_ON else LONG_SECONDS), "with all the others at once"
 
 
 # Serves one model as the ordinary user, and says what its own container says.

@@ -33,7 +33,7 @@ def varied(batch, generator, strength):
 
     Args:
         strength: 0 leaves them as they are; at 1 by up to 3 pixels, 12 degrees, a seventh, and half of the light, and
-            every fifth has reflections.
+            about every sixth has reflections.
     """
     if not strength:
         return batch
@@ -59,7 +59,8 @@ def varied(batch, generator, strength):
 def reflections(count, generator, share):
     """The light to add, (count, 1, 32, 32): on a share of the pictures up to two spots of the sun's, or of a lamp's.
 
-    Signs are made to reflect: what is beneath such a spot, 2 to 10 pixels wide, is white.
+    Signs are made to reflect: what is beneath the middle of such a spot, 2 to 8 pixels wide, is not to be seen. Of two
+    spots each shines with a chance of 0.6, so a sixth of the share has none.
     """
     uniform = lambda least, most: least + (most - least) * torch.rand(count, 2, 1, 1, generator=generator)  # noqa: E731
     places = torch.arange(pictures.SIZE, dtype=torch.float32)
