@@ -70,12 +70,16 @@ def request(  # noqa: PLR0913 - all that a job outside of a run depends on
     of_one = {f"$own.{CANDIDATE}": one.name, "$own.number": number} if one else {}
     filled: Document = _filled({**asked, **ours}, {**variables, **of_one})
     found: Document = _moved(filled, files.runs_folder(spec.name), files.tries_folder(spec.name))
-    known = {name: value for name, value in (tuned or {}).items() if spec.tune and name in spec.tune.ranges}
-    submitted = {} if spec.is_own_container else {"sagemaker_submit_directory": code}
-    own = {**found["HyperParameters"], **submitted, **({PROGRAM: one.entry} if one else {})}
-    known |= one.hyperparameters if one else {}
-    found["HyperParameters"] = {**spec.train.hyperparameters, **known, **own}
+    own = {**found["HyperParameters"], **({} if spec.is_own_container else {"sagemaker_submit_directory": code})}
+    found["HyperParameters"] = {**_set(spec, tuned or {}, one), **own, **({PROGRAM: one.entry} if one else {})}
     return _as_in_the_folder(found, spec)
+
+
+def _set(spec: PipelineSpec, tuned: Mapping[str, str], one: Candidate | None) -> dict[str, str]:
+    """The hyperparameters that a person has set or a tuning job has found: the pipeline's, over them what was tuned,
+    over both the candidate's."""
+    found = {name: value for name, value in tuned.items() if spec.tune and name in spec.tune.ranges}
+    return {**spec.train.hyperparameters, **found, **(one.hyperparameters if one else {})}
 
 
 def _as_in_the_folder(asked: Document, spec: PipelineSpec) -> Document:

@@ -57,13 +57,7 @@ def held_out_job(
         },
         "ProcessingInputs": inputs if isinstance(inputs, str) else list(inputs),
         "ProcessingOutputConfig": {"Outputs": [_output(at, output)], "KmsKeyId": str(KEY_ARN)},
-        "ProcessingResources": {
-            "ClusterConfig": {
-                "InstanceCount": 1,
-                "InstanceType": instance_type(at.spec.evaluate.instance),
-                "VolumeSizeInGB": VOLUME_GIB,
-            }
-        },
+        "ProcessingResources": {"ClusterConfig": _cluster(at)},
         "StoppingCondition": {"MaxRuntimeInSeconds": at.spec.evaluate.max_runtime},
         "RoleArn": role.arn,
         "Tags": tags(at),
@@ -84,6 +78,11 @@ def job_input(name: str, uri: str, kind: str = "S3Prefix") -> Document:
     """An input, a folder of its name."""
     s3 = {"S3Uri": uri, "LocalPath": f"{INPUTS}/{name}", "S3DataType": kind, "S3InputMode": "File"}
     return {"InputName": name, "S3Input": s3}
+
+
+def _cluster(at: Surroundings) -> Document:
+    instance = instance_type(at.spec.evaluate.instance)
+    return {"InstanceCount": 1, "InstanceType": instance, "VolumeSizeInGB": VOLUME_GIB}
 
 
 def _output(at: Surroundings, folder: str) -> Document:

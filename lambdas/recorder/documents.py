@@ -69,10 +69,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "run_id": run["run_id"],
         "pipeline": run["pipeline"],
         "outcome": outcome(event),
-        "trigger": run["trigger"],
-        "forced": plan.get("forced", run["forced"]),
-        "supersede": plan.get("supersede", run.get("supersede")) or None,
-        "reason": plan.get("reason"),
+        **_asked(run, plan),
         "repaired": event.get("repaired"),
         "ended_at": at,
         "execution_arn": event["execution_arn"],
@@ -91,6 +88,16 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "timings": dict(timings),
     }
     return {name: value for name, value in record.items() if value is not None}
+
+
+def _asked(run: Mapping[str, Any], plan: Mapping[str, Any]) -> Document:
+    """Why there is the run: what it was started with, as the planner has understood it where there was one."""
+    return {
+        "trigger": run["trigger"],
+        "forced": plan.get("forced", run["forced"]),
+        "supersede": plan.get("supersede", run.get("supersede")) or None,
+        "reason": plan.get("reason"),
+    }
 
 
 def _error(event: Mapping[str, Any]) -> Document | None:
