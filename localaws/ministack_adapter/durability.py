@@ -24,11 +24,12 @@ from localaws.ministack_adapter import full_disk, s3_storage
 from localaws.ministack_adapter.asgi import Application, Message, Receive, Scope, Send
 from localaws.ministack_adapter.credential_scope import service_of
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
-from localaws.ministack_adapter.growing_state import DynamoDbState, StackState
+from localaws.ministack_adapter.growing_state import DynamoDbState
 from localaws.ministack_adapter.journal import Journal, Record
 from localaws.ministack_adapter.known_services import load, state_of
 from localaws.ministack_adapter.request_effects import changed_services, modules
 from localaws.ministack_adapter.service_state import ServiceState, join_whole, whole
+from localaws.ministack_adapter.stack_state import StackState
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from localaws.ministack_adapter.journal import Record, pack
 from localaws.ministack_adapter.service_state import (
+    Glance,
     Joiner,
     Key,
     Part,
@@ -14,10 +15,10 @@ from localaws.ministack_adapter.service_state import (
     Splitter,
     Stores,
     chunks,
-    entries,
     join_chunks,
     join_whole,
     live_stores,
+    packed,
     whole,
 )
 
@@ -33,7 +34,7 @@ class SqsState(ServiceState):
     """
 
     def __init__(self, stores: Callable[[], Stores]) -> None:
-        super().__init__("sqs", stores, _split_queue, _join_queue)
+        super().__init__("sqs", stores, _split_queue, _join_queue, _glance_at_queue)
         self._known: dict[Key, set[str]] = {}
 
     def changes(self) -> list[Record]:
@@ -78,7 +79,16 @@ def _split_queue(store: str, value: Any) -> Iterator[Part]:
     if store != "queues":
         yield from whole(store, value)
         return
-    yield Part((), None, {name: member for name, member in value.items() if name != "messages"})
+    yield Part((), None, without(value, "messages"))
+
+
+def _glance_at_queue(store: str, value: Any) -> Any:
+    return packed(store, without(value, "messages") if store == "queues" else value)
+
+
+def without(value: Document, name: str) -> Document:
+    """The members but for one."""
+    return {each: member for each, member in value.items() if each != name}
 
 
 def _join_queue(parts: dict[Key, Any]) -> Any:
@@ -94,10 +104,10 @@ def split_logs(store: str, value: Any) -> Iterator[Part]:
     if store != "log_groups":
         yield from whole(store, value)
         return
-    yield Part((), None, {name: member for name, member in value.items() if name != "streams"})
+    yield Part((), None, without(value, "streams"))
     for name, stream in list(value["streams"].items()):
         token = tuple(stream.get(member) for member in _STREAM_CHANGES)
-        yield Part((name,), token, {key: member for key, member in stream.items() if key != "events"})
+        yield Part((name,), token, without(stream, "events"))
 
 
 # What tells whether a stream's record is another one than before.
@@ -126,34 +136,65 @@ def split_metrics(store: str, value: Any) -> Iterator[Part]:
     yield from chunks((), value, lambda point: (point["Timestamp"], point.get("Value")))
 
 
+def glance_at_metric(store: str, value: Any) -> Any:
+    """At a metric's data points by their chunks."""
+    grows = store == "metrics" and isinstance(value, list)
+    return [part.token for part in split_metrics(store, value)] if grows else packed(store, value)
+
+
 def join_metrics(parts: dict[Key, Any]) -> Any:
     return join_whole(parts) if () in parts else join_chunks(parts)
 
 
 def split_executions(store: str, value: Any) -> Iterator[Part]:
     """An execution as one record, taken as unchanged once it has ended (until it is redriven)."""
-    ended = store == "executions" and value.get("status") not in (None, "RUNNING", "PENDING_REDRIVE")
-    token = (value["status"], value.get("stopDate"), value.get("redriveCount")) if ended else None
-    yield Part((), token, value)
+    yield Part((), _ending(store, value), value)
+
+
+def glance_at_execution(store: str, value: Any) -> Any:
+    """At its ending; at a state machine with its definition's hash: strings and bytes remember theirs."""
+    if store == "state_machines":
+        return glance_beside(value, "definition")
+    return _ending(store, value) or packed(store, value)
+
+
+def _ending(store: str, value: Any) -> tuple[Any, ...] | None:
+    if store != "executions" or value.get("status") in (None, "RUNNING", "PENDING_REDRIVE"):
+        return None
+    return value["status"], value.get("stopDate"), value.get("redriveCount")
+
+
+def glance_beside(value: Document, name: str) -> tuple[int, int]:
+    """At an entry with one member that is most of it."""
+    return hash(value.get(name)), packed("", without(value, name))
 
 
 def split_functions(store: str, value: Any) -> Iterator[Part]:
-    """A function apart from its code, which is most of it and looked at only when it is other bytes.
-
-    Bytes remember their hash: asking again costs nothing.
-    """
-    if store != "functions" or not isinstance(value.get("code_zip"), bytes):
+    """A function apart from its code, which is most of it and looked at only when it is other bytes."""
+    if not _has_code(store, value):
         yield from whole(store, value)
         return
-    code = value["code_zip"]
-    yield Part((), None, {name: member for name, member in value.items() if name != "code_zip"})
-    yield Part(("code_zip",), hash(code), code)
+    code = value[_CODE]
+    yield Part((), None, without(value, _CODE))
+    yield Part((_CODE,), hash(code), code)
+
+
+_CODE = "code_zip"
+
+
+def _has_code(store: str, value: Any) -> bool:
+    return store == "functions" and isinstance(value.get(_CODE), bytes)
+
+
+def glance_at_function(store: str, value: Any) -> Any:
+    """At a function with its code's hash."""
+    return glance_beside(value, _CODE) if _has_code(store, value) else packed(store, value)
 
 
 def join_functions(parts: dict[Key, Any]) -> Any:
     function = join_whole(parts)
-    code = parts.get(("code_zip",))
-    return function if function is None or code is None else {**function, "code_zip": code}
+    code = parts.get((_CODE,))
+    return function if function is None or code is None else {**function, _CODE: code}
 
 
 class DynamoDbState(ServiceState):
@@ -164,7 +205,7 @@ class DynamoDbState(ServiceState):
     """
 
     def __init__(self, stores: Callable[[], Stores]) -> None:
-        super().__init__("dynamodb", stores, _split_table, _join_table)
+        super().__init__("dynamodb", stores, _split_table, _join_table, _glance_at_table)
         self._touched: set[tuple[str, str, str, Any, Any]] = set()
         self._replaced: set[tuple[str, str, str]] = set()
         self._known: dict[tuple[str, str, str], set[tuple[Any, Any]]] = {}
@@ -231,7 +272,11 @@ def _split_table(store: str, value: Any) -> Iterator[Part]:
     if store != "tables":
         yield from whole(store, value)
         return
-    yield Part((), None, {name: member for name, member in value.items() if name != "items"})
+    yield Part((), None, without(value, "items"))
+
+
+def _glance_at_table(store: str, value: Any) -> Any:
+    return packed(store, without(value, "items") if store == "tables" else value)
 
 
 def _join_table(parts: dict[Key, Any]) -> Any:
@@ -244,92 +289,12 @@ def _join_table(parts: dict[Key, Any]) -> Any:
     return {**table, "items": items}
 
 
-_MAKING = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
-_STATUSES = ("StackStatus", "Status", "ExecutionStatus")
-
-
-class StackState(ServiceState):
-    """CloudFormation's records: stacks without their resources, and each stack's resources.
-
-    What a stack has made is noted with the commit that has it, whoever commits: a stack that is cut off knows what to
-    delete.
-    """
-
-    def __init__(self, stores: Callable[[], Stores]) -> None:
-        super().__init__("cloudformation", stores, _split_stack, _join_stack)
-        self._statuses: dict[Any, tuple[str, ...]] | None = None  # at the last look; None: it couldn't be committed
-        self._made: set[Any] = set()  # the stacks that weren't being made then
-
-    @property
-    def has_moved(self) -> bool:
-        """Whether a stack's thread may have changed something since the last look: one works, or has ended."""
-        now = self._statuses_now()
-        return now != self._statuses or any(name.endswith("_IN_PROGRESS") for names in now.values() for name in names)
-
-    def changes(self) -> list[Record]:
-        statuses = self._statuses_now()  # before what they come with
-        found = super().changes()
-        self._statuses = statuses
-        self._made = {key for key, (status, *_) in statuses.items() if status not in _MAKING}
-        return found
-
-    def forget(self) -> None:
-        super().forget()
-        self._statuses, self._made = None, set()
-
-    def _statuses_now(self) -> dict[Any, tuple[str, ...]]:
-        """By the keys of stacks and change sets, of which one is never the other's."""
-        stores = self._stores()
-        found = [each for name in ("stacks", "change_sets") if name in stores for each in entries(stores[name])]
-        return {key: tuple(str(document.get(name)) for name in _STATUSES) for key, document in found}
-
-    def changes_in_progress(self) -> list[Record]:
-        """The changes of the resources of stacks being made or updated; small, and looked at with every commit.
-
-        With the first of them the stack itself, which its creator may not have been told of yet.
-        """
-        changed: list[Record] = []
-        for key, stack in self._being_made(list(self._stores()["stacks"]._data.items())):
-            for part in _split_stack("stacks", stack):
-                if part.sub or ("stacks", key, part.sub) not in self._tokens:
-                    self._look("stacks", key, part, self._tokens, changed)
-        return changed
-
-    def _being_made(self, stacks: list[tuple[Any, Document]]) -> list[tuple[Any, Document]]:
-        """Those that only gain resources, or did until a moment ago.
-
-        What a stack gives up is noted with all that it deletes: else nobody would know of what is left.
-        """
-        return [
-            (key, stack)
-            for key, stack in stacks
-            if (status := stack.get("StackStatus")) in _MAKING
-            or (status == "CREATE_COMPLETE" and key not in self._made)
-        ]
-
-
-def _split_stack(store: str, value: Any) -> Iterator[Part]:
-    if store != "stacks":
-        yield from whole(store, value)
-        return
-    yield Part((), None, {name: member for name, member in value.items() if name != "_resources"})
-    yield _resources_of(value)
-
-
-def _resources_of(stack: Document) -> Part:
-    return Part(("resources",), None, stack.get("_resources", {}))
-
-
-def _join_stack(parts: dict[Key, Any]) -> Any:
-    stack = parts.get(())
-    return {**stack, "_resources": parts[("resources",)]} if stack and ("resources",) in parts else stack
-
-
-SPLIT: dict[str, tuple[Splitter, Joiner]] = {
-    "cloudwatch_logs": (split_logs, join_logs),
-    "cloudwatch": (split_metrics, join_metrics),
-    "lambda": (split_functions, join_functions),
-    "stepfunctions": (split_executions, join_whole),
+# How services' states are split, joined and glanced at.
+KINDS: dict[str, tuple[Splitter, Joiner, Glance]] = {
+    "cloudwatch_logs": (split_logs, join_logs, packed),
+    "cloudwatch": (split_metrics, join_metrics, glance_at_metric),
+    "lambda": (split_functions, join_functions, glance_at_function),
+    "stepfunctions": (split_executions, join_whole, glance_at_execution),
 }
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from localaws.database import DamagedStateError
 from localaws.ministack_adapter import growing_state
-from localaws.ministack_adapter.growing_state import DynamoDbState, SqsState, StackState
+from localaws.ministack_adapter.growing_state import DynamoDbState, SqsState
 from localaws.ministack_adapter.service_state import ServiceState, Stores, join_whole, live_stores, whole
+from localaws.ministack_adapter.stack_state import StackState
 
 # Their `get_state` copies in ways that `live_stores` doesn't follow.
 _OWN_STORES = {
@@ -49,12 +50,12 @@ def state_of(service: str) -> ServiceState | None:
     module = importlib.import_module(f"ministack.services.{module_name}")
     if service in _OWN_STATES:
         return _OWN_STATES[service](partial(live_stores, module))
-    split, join = growing_state.SPLIT.get(service, (whole, join_whole))
+    kind = growing_state.KINDS.get(service, (whole, join_whole))
     if service in _OWN_STORES:
-        return ServiceState(service, partial(_OWN_STORES[service], module), split, join)
+        return ServiceState(service, partial(_OWN_STORES[service], module), *kind)
     if service in _LIVE_STORES:
-        return ServiceState(service, partial(live_stores, module), split, join)
-    return ServiceState(service, lambda: module.get_state() or {}, split, join)
+        return ServiceState(service, partial(live_stores, module), *kind)
+    return ServiceState(service, lambda: module.get_state() or {}, *kind)
 
 
 def load(service: str, stores: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 A service keeps its state in module-level containers. One entry of a container is one record; entries that grow (a
 queue's messages, a table's items, a log stream's events, a metric's data points) are split further, so that a change
-costs what changed and not what is there.
+costs what changed and not what is there. A look begins with a glance at each entry, which costs a part of it.
 """
 
 from __future__ import annotations
@@ -32,35 +32,52 @@ class Part(NamedTuple):
 
 
 Splitter = Callable[[str, Any], Iterator[Part]]
+# Of a store's entry a value that is another one wherever one of its parts is; it costs less than the parts.
+Glance = Callable[[str, Any], Any]
 Joiner = Callable[[dict[Key, Any]], Any]
+
+
+def packed(_store: str, value: Any) -> int:
+    """The glance at an entry that is small, all of it."""
+    return hash(pack(value))
 
 
 class ServiceState:
     """The records of one service. `stores` answers its live containers; nothing is copied."""
 
-    def __init__(self, service: str, stores: Callable[[], Stores], split: Splitter, join: Joiner) -> None:
+    def __init__(
+        self,
+        service: str,
+        stores: Callable[[], Stores],
+        split: Splitter,
+        join: Joiner,
+        glance: Glance = packed,
+    ) -> None:
         self.service = service
         self._stores = stores
         self._split = split
         self._join = join
-        self._tokens: dict[tuple[str, Any, Key], Any] = {}
+        self._glance = glance
+        # By store, and there by (an entry's key, a part's): what the part was when it was looked at last.
+        self._tokens: dict[str, dict[tuple[Any, Key], Any]] = {}
+        self._glances: dict[str, dict[Any, Any]] = {}
 
     def changes(self) -> list[Record]:
         """The changes since the last call; they must be committed, or `forget` be called."""
         changed: list[Record] = []
-        seen: dict[tuple[str, Any, Key], Any] = {}
-        for store, container in self._stores().items():
-            for key, value in entries(container):
-                for part in self._split(store, value):
-                    self._look(store, key, part, seen, changed)
-        for gone in self._tokens.keys() - seen.keys():
-            changed.append(Record(self.service, gone[0], pack(gone[1:]), None))
-        self._tokens = seen
+        stores = self._stores()
+        for store in [*stores, *(self._tokens.keys() - stores.keys())]:
+            found = entries(stores[store]) if store in stores else []
+            # Before the entries themselves: what changes meanwhile is seen with the next call.
+            glances = {key: self._glance(store, value) for key, value in found}
+            if glances != self._glances.get(store):
+                self._changes_of(store, found, glances, changed)
         return changed
 
     def forget(self) -> None:
         """Take everything as changed the next time, because what was found could not be committed."""
-        self._tokens = dict.fromkeys(self._tokens)
+        self._tokens = {store: dict.fromkeys(tokens) for store, tokens in self._tokens.items()}
+        self._glances = {}
 
     def committed(self) -> None:
         """Take note that what `changes` found is on disk."""
@@ -89,24 +106,30 @@ class ServiceState:
 
     def _seed(self, record: Record, key: Any, sub: Key) -> None:
         """Know what is on disk, so that it is deleted when it is gone."""
-        self._tokens[(record.store, key, sub)] = hash(record.value)
+        self._tokens.setdefault(record.store, {})[(key, sub)] = hash(record.value)
 
-    def _look(
-        self,
-        store: str,
-        key: Any,
-        part: Part,
-        seen: dict[tuple[str, Any, Key], Any],
-        changed: list[Record],
+    def _changes_of(
+        self, store: str, found: list[tuple[Any, Any]], glances: dict[Any, Any], changed: list[Record]
     ) -> None:
-        place = (store, key, part.sub)
-        last = self._tokens.get(place)
+        """Adds a store's changes, of those entries that are others than before at a glance."""
+        before, tokens = self._glances.get(store, {}), self._tokens.get(store, {})
+        kept = {key for key, glance in glances.items() if key in before and glance == before[key]}
+        seen = {place: token for place, token in tokens.items() if place[0] in kept}
+        for key, value in found:
+            if key not in kept:
+                for part in self._split(store, value):
+                    self._look(store, key, part, seen, changed)
+        changed += [Record(self.service, store, pack(place), None) for place in tokens.keys() - seen.keys()]
+        self._tokens[store], self._glances[store] = seen, glances
+
+    def _look(self, store: str, key: Any, part: Part, seen: dict[tuple[Any, Key], Any], changed: list[Record]) -> None:
+        last = self._tokens.get(store, {}).get((key, part.sub))
         if part.token is not None and part.token == last:
-            seen[place] = last
+            seen[key, part.sub] = last
             return
         data = pack(part.value)
         token = part.token if part.token is not None else hash(data)
-        seen[place] = token
+        seen[key, part.sub] = token
         if token != last:
             changed.append(Record(self.service, store, pack((key, part.sub)), data))
 

@@ -8,19 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies
 
-from localaws.ministack_adapter.growing_state import (
-    DynamoDbState,
-    SqsState,
-    StackState,
-    join_functions,
-    join_logs,
-    split_functions,
-    split_logs,
-)
+from localaws.ministack_adapter.growing_state import KINDS, DynamoDbState, SqsState
 from localaws.ministack_adapter.interrupted_stacks import _Stacks
 from localaws.ministack_adapter.journal import Journal, Record, pack, unpack
 from localaws.ministack_adapter.service_state import ServiceState, join_whole, whole
+from localaws.ministack_adapter.stack_state import StackState
 
 QUEUE = ("000000000000", "us-east-1", "http://q")
 TABLE = ("000000000000", "us-east-1", "runs")
@@ -154,14 +148,14 @@ def test_a_log_streams_record_is_written_when_it_changes_without_its_events(jour
     group = {"arn": "arn", "streams": {"s": stream, "t": {"lastIngestionTime": 2, "events": []}}}
     groups = Scoped()
     groups._data["g"] = group
-    state = ServiceState("cloudwatch_logs", lambda: {"log_groups": groups}, split_logs, join_logs)
+    state = ServiceState("cloudwatch_logs", lambda: {"log_groups": groups}, *KINDS["cloudwatch_logs"])
     journal.commit(state.changes())
     assert state.changes() == []
     stream.update(lastIngestionTime=3, storedBytes=9)
     records = state.changes()
     assert len(records) == 1
     journal.commit(records)
-    empty = ServiceState("cloudwatch_logs", lambda: {"log_groups": Scoped()}, split_logs, join_logs)
+    empty = ServiceState("cloudwatch_logs", lambda: {"log_groups": Scoped()}, *KINDS["cloudwatch_logs"])
     assert empty.restored(journal.records("cloudwatch_logs"))["log_groups"]._data == {"g": group}
 
 
@@ -170,7 +164,7 @@ def test_a_functions_code_is_written_when_it_is_other_code(journal: Journal) -> 
     functions._data["f"] = {"config": {"MemorySize": 128}, "code_zip": b"zip" * 100}
 
     def state() -> ServiceState:
-        return ServiceState("lambda", lambda: {"functions": functions}, split_functions, join_functions)
+        return ServiceState("lambda", lambda: {"functions": functions}, *KINDS["lambda"])
 
     known = state()
     journal.commit(known.changes())
@@ -187,9 +181,111 @@ def test_a_functions_code_is_written_when_it_is_other_code(journal: Journal) -> 
 def test_a_function_without_code_of_its_own_is_one_record(journal: Journal) -> None:
     functions = Scoped()
     functions._data["f"] = {"config": {}, "code_zip": None}
-    state = ServiceState("lambda", lambda: {"functions": functions}, split_functions, join_functions)
+    state = ServiceState("lambda", lambda: {"functions": functions}, *KINDS["lambda"])
     journal.commit(state.changes())
     assert state.restored(journal.records("lambda"))["functions"]._data == functions._data
+
+
+def a_function(number: int) -> dict[str, Any]:
+    return {"config": {"MemorySize": 128}, "code_zip": bytes([number]) * 50}
+
+
+def an_execution(number: int) -> dict[str, Any]:
+    return {"status": "RUNNING", "stopDate": None, "input": str(number)}
+
+
+def a_machine(number: int) -> dict[str, Any]:
+    return {"name": "m", "definition": "{}" * number, "tags": {}}
+
+
+def a_stack(number: int) -> dict[str, Any]:
+    template = {"Resources": {f"R{number}": {}}}
+    return {"StackStatus": "CREATE_IN_PROGRESS", "_template": template, "_template_body": "{}", "_resources": {}}
+
+
+# A service's store, an entry of it, and what its service does to one: each must be on disk after the next look.
+DONE: dict[tuple[str, str], tuple[Callable[[int], Any], list[Callable[[Any], Any]]]] = {
+    ("lambda", "functions"): (
+        a_function,
+        [
+            lambda it: it["config"].update(MemorySize=it["config"]["MemorySize"] + 1),
+            lambda it: it.update(code_zip=(it["code_zip"] or b"") + b"x"),
+            lambda it: it.update(code_zip=None),
+        ],
+    ),
+    ("stepfunctions", "executions"): (
+        an_execution,
+        [
+            lambda it: it.update(output="more") if it["status"] == "RUNNING" else None,
+            lambda it: it.update(status="FAILED", stopDate=7, cause="why"),
+            lambda it: it.update(status="RUNNING", stopDate=None, redriveCount=1 + it.get("redriveCount", 0)),
+        ],
+    ),
+    ("stepfunctions", "state_machines"): (
+        a_machine,
+        [
+            lambda it: it.update(definition=it["definition"] + " "),
+            lambda it: it["tags"].update(k=len(it["definition"])),
+        ],
+    ),
+    ("cloudwatch", "metrics"): (
+        lambda number: [{"Timestamp": number, "Value": 1.0}],
+        [
+            lambda it: it.append({"Timestamp": it[-1]["Timestamp"] + 1, "Value": 2.0}),
+            lambda it: it.extend({"Timestamp": 1000 + n, "Value": 0.0} for n in range(300)),
+            lambda it: it.pop(0) if len(it) > 1 else None,
+        ],
+    ),
+    ("cloudwatch_logs", "log_groups"): (
+        lambda number: {"arn": str(number), "streams": {}},
+        [
+            lambda it: it["streams"].setdefault(f"s{len(it['streams'])}", {"storedBytes": 0, "events": []}),
+            lambda it: [stream.update(storedBytes=stream["storedBytes"] + 1) for stream in it["streams"].values()],
+            lambda it: it["streams"].popitem() if it["streams"] else None,
+            lambda it: it.update(retention=7),
+        ],
+    ),
+    ("cloudformation", "stacks"): (
+        a_stack,
+        [
+            lambda it: it.update(_template={"Resources": {"New": len(it["_resources"])}}),
+            lambda it: it.update(_template_body=it["_template_body"] + " "),
+            lambda it: it["_resources"].update({f"R{len(it['_resources'])}": {"ResourceStatus": "CREATE_COMPLETE"}}),
+            lambda it: it.update(StackStatus="CREATE_COMPLETE"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("service_and_store", DONE, ids=lambda place: place[1])
+@given(steps=strategies.lists(strategies.tuples(strategies.integers(0, 9), strategies.integers(0, 2)), max_size=12))
+def test_what_is_there_is_on_disk_after_a_look(
+    service_and_store: tuple[str, str], steps: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever is made, changed and deleted: a glance that missed something would lose what was acknowledged."""
+    service, name = service_and_store
+    make, changes = DONE[service_and_store]
+    written = Journal(tmp_path_factory.mktemp("journal") / "journal.sqlite")
+
+    def state_with(stores: dict[str, Scoped]) -> ServiceState:
+        if service == "cloudformation":
+            return StackState(lambda: {"change_sets": Scoped(), **stores})
+        return ServiceState(service, lambda: stores, *KINDS[service])
+
+    store = Scoped()
+    state = state_with({name: store})
+    for what, key in steps:
+        if what == 9 or key not in store._data:
+            store._data[key] = make(key)
+        elif what == 8:
+            del store._data[key]
+        else:
+            changes[what % len(changes)](store._data[key])
+        written.commit(state.changes())
+        restored = state_with({name: Scoped()}).restored(written.records(service))
+        assert restored[name]._data == store._data
+        assert state.changes() == []
+    written.close()
 
 
 def test_what_a_stack_has_made_is_known_while_it_is_made(journal: Journal) -> None:
