@@ -23,6 +23,7 @@ import pictures  # noqa: E402
 import saliency  # noqa: E402
 import sanity  # noqa: E402
 import sign_metrics  # noqa: E402
+import thresholds  # noqa: E402
 import torch  # noqa: E402
 import tracks  # noqa: E402
 import train  # noqa: E402
@@ -85,7 +86,7 @@ def trained(data: Data, options: argparse.Namespace) -> tuple[Any, Any, float]:
         weight_decay=train.WEIGHT_DECAY,
         smoothing=train.SMOOTHING,
         strength=train.STRENGTH,
-        heavy=train.with_floors(arch.classes),
+        heavy=thresholds.with_floors(arch.classes),
         weight=train.WEIGHT,
         seed=options.seed,
     )
@@ -97,22 +98,59 @@ def trained(data: Data, options: argparse.Namespace) -> tuple[Any, Any, float]:
 
 def measured(model: Any, arch: Any, data: Data, options: argparse.Namespace) -> dict[str, Any]:
     """Everything that is reported of one network."""
-    images, labels = data.test
-    truths, answers = named(data, labels), named(data, learning.probabilities(model, images).argmax(1))
-    right, alone = np.array(truths) == np.array(answers), ~alike(data, tracks.ALIKE)
-    judged, found = named(data, data.judged[1]), named(data, learning.probabilities(model, data.judged[0]).argmax(1))
+    (images, labels), likely = data.test, learning.probabilities(model, data.test[0])
+    judged, found = data.judged[1], learning.probabilities(model, data.judged[0]).argmax(1)
+    varied = learning.varied_probabilities(model, data.judged[0], train.STRENGTH, options.seed)
+    told = np.tile(judged, learning.TIMES)
+    least = thresholds.chosen(varied, told, arch.classes, train.FALSE_ALARMS)
+    answers, alone = thresholds.decided(likely, arch.classes, least), ~alike(data, tracks.ALIKE)
     return {
         "parameters": network.parameters(model),
-        "recall_60": sign_metrics.recall(truths, answers, SIXTY),
-        "pictures_60": truths.count(SIXTY),
-        "taken_for_60": sum(answer == SIXTY != truth for truth, answer in zip(truths, answers, strict=True)),
-        "accuracy": sign_metrics.accuracy(truths, answers),
-        "accuracy_without_twins": float(right[alone].mean()),
+        "threshold_60": least[SIXTY],
+        **of_answers(data, answers),
+        **{f"{name}_most_likely": of for name, of in of_answers(data, likely.argmax(1)).items()},
+        "accuracy_without_twins": float((answers == labels)[alone].mean()),
         "pictures_without_twins": int(alone.sum()),
+        "pictures_60": int((labels == data.names.index(SIXTY)).sum()),
+        **of_other_classes(likely, labels, varied, told, data.names),
         "tracks": twins(data),
-        "validation_accuracy": sign_metrics.accuracy(judged, found),
-        "validation_recall_60": sign_metrics.recall(judged, found, SIXTY),
+        "validation_accuracy": float((found == judged).mean()),
+        "validation_recall_60": sign_metrics.recall(named(data, judged), named(data, found), SIXTY),
         **of_maps(model, arch, images, options),
+    }
+
+
+def of_answers(data: Data, answers: Any) -> dict[str, Any]:
+    """What answers for the held-out pictures, (n,), come to."""
+    truths, answered = named(data, data.test[1]), named(data, answers)
+    return {
+        "recall_60": sign_metrics.recall(truths, answered, SIXTY),
+        "taken_for_60": sum(answer == SIXTY != truth for truth, answer in zip(truths, answered, strict=True)),
+        "accuracy": sign_metrics.accuracy(truths, answered),
+    }
+
+
+def of_other_classes(likely: Any, labels: Any, varied: Any, told: Any, names: list[str]) -> dict[str, Any]:
+    """What thresholds do for the classes that had no say in how they are chosen: each in turn as the one with a floor.
+
+    Args:
+        likely, labels: of the held-out pictures, (n, classes) and (n,).
+        varied, told: of the pictures by which thresholds are chosen.
+    """
+    usual, rows = likely.argmax(1), []
+    for number, name in enumerate(names):
+        shows = labels == number
+        if name == SIXTY or not shows.any():
+            continue
+        least = {name: thresholds.least(varied[told != number, number], train.FALSE_ALARMS)}
+        taken = thresholds.decided(likely, names, least) == number
+        rows.append(((usual == number)[shows].mean(), taken[shows].mean(), taken[~shows].mean()))
+    before, after, false_alarms = np.array(rows).T
+    floor = sign_metrics.FLOORS[SIXTY]
+    return {
+        "others_below_floor_most_likely": int((before < floor).sum()),
+        "others_below_floor": int((after < floor).sum()),
+        "others_false_alarms": float(false_alarms.mean()),
     }
 
 

@@ -28,6 +28,7 @@ import sanity  # noqa: E402
 import serve  # noqa: E402
 import sign_metrics  # noqa: E402
 import signs  # noqa: E402
+import thresholds  # noqa: E402
 import tracks  # noqa: E402
 import views  # noqa: E402
 from PIL import Image  # noqa: E402
@@ -268,6 +269,62 @@ class Metric(unittest.TestCase):
         self.assertEqual(sign_metrics.accuracy_with_floors(["30_kmh", "stop"], ["30_kmh", "60_kmh"]), 0.5)
 
 
+class Thresholds(unittest.TestCase):
+    def test_the_least_that_keeps_to_the_share(self):
+        """Of any probabilities no more than the share is above it, and with anything lower more would be."""
+        random = np.random.default_rng(0)
+        for count in (1, 7, 100, 1000):
+            for share in (0, 0.01, 0.1, 0.5):
+                some = random.random(count)
+                found = thresholds.least(some, share)
+                self.assertLessEqual((some > found).mean(), share)
+                below = some[some < found]
+                if len(below):
+                    self.assertGreater((some > below.max()).mean(), share)
+
+    def test_they_are_of_other_classes_pictures_alone(self):
+        names, classes = ("60_kmh", "b"), np.array([0, 0, 1, 1, 1, 1])
+        likely = np.array([[0.9, 0.1], [0.01, 0.99], [0.4, 0.6], [0.3, 0.7], [0.2, 0.8], [0.1, 0.9]])
+        self.assertEqual(thresholds.chosen(likely, classes, names, 0.25), {"60_kmh": 0.3}, "one of four is above it")
+        self.assertEqual(thresholds.chosen(likely, classes, names, 0), {"60_kmh": 0.4})
+        self.assertEqual(thresholds.chosen(likely, classes, ("a", "b"), 0.25), {}, "no class has a floor")
+
+    def test_each_picture_is_varied_anew(self):
+        model, _ = tiny()
+        images = drawn()[0][:3]
+        asked = learning.probabilities(model, images)
+        likely = learning.varied_probabilities(model, images, 1.0).reshape(learning.TIMES, *asked.shape)
+        self.assertGreater(np.ptp(likely, axis=0).max(1).min(), 1e-3)
+        np.testing.assert_allclose(learning.varied_probabilities(model, images, 0)[:3], asked, rtol=1e-5)
+
+    def test_the_most_likely_but_where_one_is_passed(self):
+        names = ("a", "b", "c")
+        likely = np.array([[0.7, 0.2, 0.1], [0.9, 0.05, 0.05], [0.2, 0.3, 0.5], [0.5, 0.25, 0.25]])
+        self.assertEqual(thresholds.decided(likely, names, {}).tolist(), [0, 0, 2, 0])
+        self.assertEqual(thresholds.decided(likely, names, {"b": 0.2}).tolist(), [0, 0, 1, 1])
+        self.assertEqual(thresholds.decided(likely, names, {"b": 0.2, "c": 0.1}).tolist(), [0, 0, 2, 2])
+        self.assertEqual(thresholds.decided(likely, names, {"b": 0.9}).tolist(), [0, 0, 2, 0], "never less than likely")
+        self.assertEqual(thresholds.decided(likely, names, {"b": 0.0}).tolist(), [1, 1, 1, 1])
+
+    def test_what_is_no_file_of_them(self):
+        with tempfile.TemporaryDirectory() as folder:
+            thresholds.save(folder, {"60_kmh": 0.07})
+            self.assertEqual(thresholds.load(folder, NAMES), {"60_kmh": 0.07})
+            for text, message in (
+                ('{"61_kmh": 0.1}', r'must have a probability for classes among .*; it holds \{"61_kmh": 0.1\}'),
+                ('{"60_kmh": 2}', "must have a probability"),
+                ('{"60_kmh": true}', "must have a probability"),
+                ("[]", "must have a probability"),
+                ("{", "thresholds.json is no JSON"),
+            ):
+                Path(folder, thresholds.FILE).write_text(text)
+                with self.subTest(text), self.assertRaisesRegex(network.ModelError, message):
+                    thresholds.load(folder, NAMES)
+            Path(folder, thresholds.FILE).unlink()
+            with self.assertRaisesRegex(network.ModelError, "an earlier train.py wrote none: train the model anew"):
+                thresholds.load(folder, NAMES)
+
+
 class Pictures(unittest.TestCase):
     def channel(self, **arrays):
         folder = tempfile.TemporaryDirectory()
@@ -310,6 +367,7 @@ class Serving(unittest.TestCase):
         self.folder = Path(folder.name)
         model, arch = tiny()
         network_files.save(self.folder, arch, model)
+        thresholds.save(self.folder, {})
         self.model = serve.model_fn(self.folder)
         self.images = drawn()[0][:3]
 
@@ -342,6 +400,18 @@ class Serving(unittest.TestCase):
         asked = json.dumps({"pictures": self.images[:1].tolist(), "saliency": True})
         (entry,) = json.loads(self.answer(asked, "application/json", "application/json")[0])
         self.assertEqual(base64.b64decode(entry["saliency"]), body)
+
+    def test_a_class_that_must_not_be_overlooked(self):
+        """Its own probability is told, and the map is what speaks for it."""
+        (usual,) = json.loads(self.answer(npy(self.images[:1]), "application/x-npy", "application/json")[0])
+        other = next(name for name in NAMES if name != usual["class"])
+        thresholds.save(self.folder, {other: 0.0})
+        before, _ = self.answer(picture_file(self.images[0]), "image/png", "image/png")
+        self.model = serve.model_fn(self.folder)
+        (found,) = json.loads(self.answer(npy(self.images[:1]), "application/x-npy", "application/json")[0])
+        self.assertEqual(found["class"], other)
+        self.assertLess(found["probability"], usual["probability"])
+        self.assertNotEqual(self.answer(picture_file(self.images[0]), "image/png", "image/png")[0], before)
 
     def test_requests_that_can_t_be_answered(self):
         error = serve.RequestError
@@ -418,6 +488,8 @@ class Trainings(unittest.TestCase):
         drawn = [views.maps(trial, step) for step in passes]
         self.assertEqual([one.count("<image ") for one in drawn], [24, 24])
         self.assertNotEqual(*drawn)
+        self.assertRegex(said, r"taken for 60_kmh from a probability of 0\.\d{4}\n$")
+        self.assertEqual(list(thresholds.load(folder / "model", NAMES)), ["60_kmh"])
         # Drawn from what was saved, they are those of the network itself.
         model, _ = network.load(folder / "model")
         shown = trial.value("shown/pictures", passes[8][-1], "eval")
@@ -442,6 +514,7 @@ class Trainings(unittest.TestCase):
             (("--width", "2"), "argument --width: is 2; it must be a number, above 0 and at most 1"),
             (("--strength", "2"), "argument --strength: is 2; it must be a number, at least 0 and at most 1"),
             (("--validation", "-0.1"), "argument --validation: is -0.1; it must be a number, above 0 and below 1"),
+            (("--false-alarms", "1"), "argument --false-alarms: is 1; it must be a number, at least 0 and below 1"),
             (("--learning-rate", "fast"), "argument --learning-rate: is fast; it must be a number, above 0"),
         ):
             with self.subTest(arguments=arguments):

@@ -8,6 +8,9 @@ import pictures
 import torch
 from torch import nn
 
+# How often a picture is varied where shares are to be told of some hundred.
+TIMES = 10
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -104,9 +107,20 @@ class Training:
             yield epoch
 
 
-@torch.no_grad()
 def probabilities(model, images, batch=256):
     """How likely each class is of each picture, (n, classes)."""
+    return _probabilities(model, images, batch, pictures.tensor)
+
+
+def varied_probabilities(model, images, strength, seed=0):
+    """The same of the pictures as `varied` makes them, TIMES each, (TIMES * n, classes)."""
+    generator = torch.Generator().manual_seed(seed)
+    often = np.concatenate([images] * TIMES)
+    return _probabilities(model, often, 256, lambda part: varied(pictures.tensor(part), generator, strength))
+
+
+@torch.no_grad()
+def _probabilities(model, images, batch, prepared):
     model.eval()
     parts = [images[start : start + batch] for start in range(0, len(images), batch)]
-    return np.concatenate([model(pictures.tensor(part)).softmax(1).numpy() for part in parts])
+    return np.concatenate([model(prepared(part)).softmax(1).numpy() for part in parts])

@@ -3,7 +3,7 @@
 A request is one picture as PNG or JPEG, of any size; several as an array (application/x-npy), uint8 (n, 32, 32, 3); or
 {"pictures": [...], "saliency": true} (application/json). An answer is a class a line (text/csv); a list of {"class",
 "probability"}, with "saliency", a PNG in base64, where it was asked for (application/json); or one picture's map alone
-(image/png).
+(image/png). The class is the most likely one, or one that must not be overlooked and is likely enough (thresholds.py).
 """
 
 import base64
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import network
 import numpy as np
 import pictures
+import thresholds
 import torch
 from drawing import overlaid
 from learning import probabilities
@@ -42,27 +43,30 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was asked, the classes' names, how likely each is (n, classes), and how to get the maps."""
+    """What was asked, the classes' names, how likely each is (n, classes), which are answered (n,), by what network."""
 
     question: Question
     classes: tuple
     probabilities: np.ndarray
+    answers: np.ndarray
     model: torch.nn.Module
 
     def named(self):
         """(class, probability) of each picture."""
-        return [(self.classes[of.argmax()], float(of.max())) for of in self.probabilities]
+        answered = zip(self.probabilities, self.answers, strict=True)
+        return [(self.classes[number], float(of[number])) for of, number in answered]
 
     def maps(self):
-        """PNG files of the full gradients over the pictures."""
+        """PNG files of the full gradients over the pictures, for the classes that are answered."""
         given = self.question.pictures
-        heats = full_gradient(gradients_of(self.model, pictures.tensor(given)))
+        heats = full_gradient(gradients_of(self.model, pictures.tensor(given), self.answers))
         return [_png(overlaid(*pair)) for pair in zip(given, heats, strict=True)]
 
 
 def model_fn(model_dir):
-    """The network and its architecture, from tensors and JSON: nothing that is loaded runs."""
-    return network.load(model_dir)
+    """The network, its architecture and its thresholds, from tensors and JSON: nothing that is loaded runs."""
+    net, arch = network.load(model_dir)
+    return net, arch, thresholds.load(model_dir, arch.classes)
 
 
 def input_fn(body, content_type):
@@ -79,8 +83,9 @@ def input_fn(body, content_type):
 
 def predict_fn(question, model):
     """A Question -> an Answer."""
-    net, arch = model
-    return Answer(question, arch.classes, probabilities(net, question.pictures), net)
+    net, arch, least = model
+    found = probabilities(net, question.pictures)
+    return Answer(question, arch.classes, found, thresholds.decided(found, arch.classes, least), net)
 
 
 @signed

@@ -19,11 +19,13 @@ import learning
 import network
 import numpy as np
 import pictures
+import thresholds
 import torch
 import tracks
 import views
 from saliency import gradients_of
 from sign_metrics import FLOORS, accuracy, recall
+from thresholds import with_floors
 
 from toolkit import network_files
 from toolkit.hyperparameters import number, whole
@@ -38,6 +40,7 @@ BATCH = 64
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-3
 WEIGHT = 3.0  # of the classes with a floor (see sign_metrics.py): to overlook one is worse than to see one too many
+FALSE_ALARMS = 0.01  # of other classes' pictures, varied: what may be taken for a class with a floor (thresholds.py)
 SMOOTHING = 0.05  # the share of a label that goes to all classes alike
 STRENGTH = 1.0  # of what varies pictures: moves, turns, sizes, light (see learning.py); 0 leaves them as they are
 VALIDATION = 0.1  # of the training pictures, in whole tracks, judge the epochs; the held-out channel judges the model
@@ -71,6 +74,7 @@ def main():
     train(model, arch, Data(images, classes, learned, judged), args)
 
     network_files.save(args.model_dir, arch, model)
+    thresholds.save(args.model_dir, chosen(model, arch, images[judged], classes[judged], args))
     # With its serving code beside it, model.tar.gz is all that evaluation and the endpoint need.
     save_serving_code(args.model_dir)
 
@@ -84,6 +88,7 @@ def parse_arguments():
     parser.add_argument("--learning-rate", type=number(above=0), default=LEARNING_RATE)
     parser.add_argument("--weight-decay", type=number(least=0), default=WEIGHT_DECAY)
     parser.add_argument("--weight", type=number(above=0), default=WEIGHT)
+    parser.add_argument("--false-alarms", type=number(least=0, below=1), default=FALSE_ALARMS)
     parser.add_argument("--smoothing", type=number(least=0, below=1), default=SMOOTHING)
     parser.add_argument("--strength", type=number(least=0, most=1), default=STRENGTH)
     parser.add_argument("--validation", type=number(above=0, below=1), default=VALIDATION)
@@ -129,11 +134,6 @@ def train(model, arch, data, args):
     probe.close()
 
 
-def with_floors(names):
-    """The numbers of the classes that sign_metrics.py has a floor for."""
-    return tuple(names.index(name) for name in FLOORS if name in names)
-
-
 def to_show(classes, judged, names):
     """The pictures whose maps are drawn: of the classes with a floor first, then one of each in turn."""
     first = with_floors(names)
@@ -159,6 +159,15 @@ def show(probe, model, arch, images):
     """Saves what the maps of these pictures are made of."""
     gradients = gradients_of(model, pictures.tensor(images))
     views.save(probe, gradients, images, learning.probabilities(model, images), arch.classes)
+
+
+def chosen(model, arch, images, classes, args):
+    """The thresholds of the classes with a floor, which are told."""
+    likely = learning.varied_probabilities(model, images, args.strength, args.seed)
+    found = thresholds.chosen(likely, np.tile(classes, learning.TIMES), arch.classes, args.false_alarms)
+    for name, threshold in found.items():
+        print(f"taken for {name} from a probability of {threshold:.4f}", flush=True)
+    return found
 
 
 def report(epoch, names, truths, answers):
