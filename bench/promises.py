@@ -169,7 +169,7 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "accuracy_most_likely": (None, "the same by the most likely class"),
     "others_below_floor": (
         None,
-        "of the 42 other classes, which had no say in how thresholds are chosen, those of which less than 0.97 are found",
+        "of the 42 other classes, with no say in how thresholds are chosen, those of which less than 0.97 are found",
     ),
     "others_below_floor_most_likely": (None, "the same by the most likely class"),
     "others_false_alarms": (None, "other signs' held-out pictures that are taken for such a class, on average"),

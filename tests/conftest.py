@@ -33,9 +33,82 @@ if has_room_in_memory():
 # Tests run cdk in homes of their own. CDK's library is unpacked once for all of them, where it is for everybody.
 os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path.home() / ".cache" / "aws" / "jsii" / "package-cache"))
 
-# What takes long, longest first: nothing of it is to be begun when all else is done. The first deploys pipelines for
-# all, so what doesn't need them comes next.
+# What `make test` leaves to `make test-long`, so that it takes six minutes: what installs a framework besides
+# scikit-learn, runs a benchmark on a small size, kills or fills the server, or takes many seconds for what few changes
+# touch. What it keeps: everything pure, every template, the demo, and whole runs to each of their ends. CI runs both.
 LONG = (
+    "tests/browser/test_views_page.py",
+    "tests/local/test_adapter_idle_functions.py",
+    "tests/local/test_adapter_stacks.py",
+    "tests/local/test_approval.py",
+    "tests/local/test_async_endpoints.py",
+    "tests/local/test_autoencoder.py",
+    "tests/local/test_autoscaling.py",
+    "tests/local/test_aws_serving_code.py",
+    "tests/local/test_benchmark",
+    "tests/local/test_bert_qa.py",
+    "tests/local/test_chained_pipeline.py",
+    "tests/local/test_changed_data.py",
+    "tests/local/test_cifar_subset.py",
+    "tests/local/test_command_line.py",
+    "tests/local/test_compiled_pipeline.py",
+    "tests/local/test_container_code.py",
+    "tests/local/test_container_limits.py",
+    "tests/local/test_containers.py",
+    "tests/local/test_contract_both_ways.py",
+    "tests/local/test_detector.py",
+    "tests/local/test_endpoint_deployments.py",
+    "tests/local/test_endpoint_recovery.py",
+    "tests/local/test_ends.py",
+    "tests/local/test_escapes.py",
+    "tests/local/test_full_disk.py",
+    "tests/local/test_held_out_kinds.py",
+    "tests/local/test_hotswap.py",
+    "tests/local/test_image_builds.py",
+    "tests/local/test_image_roots.py",
+    "tests/local/test_judged_over_http.py",
+    "tests/local/test_kept_objects.py",
+    "tests/local/test_kills.py",
+    "tests/local/test_kinds_of_endpoints_run.py",
+    "tests/local/test_large_objects.py",
+    "tests/local/test_managed_rules_run.py",
+    "tests/local/test_mnist_keras.py",
+    "tests/local/test_own_container",
+    "tests/local/test_prune_cnn.py",
+    "tests/local/test_rounds_run.py",
+    "tests/local/test_run.py::test_a_role_that_lacks_an_action",
+    "tests/local/test_run.py::test_a_thousand_objects",
+    "tests/local/test_run_restart.py",
+    "tests/local/test_scaled_pipeline.py",
+    "tests/local/test_scarce_runs.py",
+    "tests/local/test_served_requirements.py",
+    "tests/local/test_serverless_endpoints.py",
+    "tests/local/test_several_hosts.py",
+    "tests/local/test_shadow_variants.py",
+    "tests/local/test_shadowed_deployments.py",
+    "tests/local/test_shifted_deployments.py",
+    "tests/local/test_spot",
+    "tests/local/test_stays_awake.py",
+    "tests/local/test_supervisor.py",
+    "tests/local/test_tickets.py",
+    "tests/local/test_toolkit.py",
+    "tests/local/test_toolkit_contract.py",
+    "tests/local/test_traffic_signs.py",
+    "tests/local/test_transform_jobs.py::test_the_benchmark",
+    "tests/local/test_tuned_pipeline.py",
+    "tests/local/test_tuning_kills.py",
+    "tests/local/test_tuning_process.py",
+    "tests/local/test_tuning_report.py",
+    "tests/local/test_two_host_runs.py",
+    "tests/local/test_views_in_s3.py",
+    "tests/local/test_views_run.py",
+    "tests/local/test_warm_containers.py",
+    "tests/local/test_watch.py",
+    "tests/synth/test_lint.py",
+)
+# In this order, longest first: nothing of it is to be begun when all else is done. The first deploys pipelines for all,
+# so what doesn't need them comes next.
+LONGEST_FIRST = (
     "tests/local/test_run.py::test_a_role_that_lacks_an_action",
     "tests/local/test_command_line.py",
     "tests/local/test_first_day.py",
@@ -77,8 +150,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: next((turn for turn, long in enumerate(LONG) if item.nodeid.startswith(long)), 99))
+    for item in items:
+        if item.nodeid.startswith(LONG):
+            item.add_marker(pytest.mark.long)
+    turns = tuple(enumerate(LONGEST_FIRST))
+    items.sort(key=lambda item: next((turn for turn, long in turns if item.nodeid.startswith(long)), len(turns)))
 
 
 @pytest.hookimpl(optionalhook=True)

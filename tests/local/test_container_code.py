@@ -27,7 +27,8 @@ TOOLKITS = ROOT / ".venvs" / "toolkits"
 TOOLKIT = ROOT / "training_code" / "toolkit"
 DOCKER_PATH = "/usr/local/bin:/usr/bin:/bin"
 pytestmark = pytest.mark.skipif(
-    not (TOOLKITS / "stamp").exists(), reason="AWS's toolkits aren't there; `make test` makes them (.venvs/toolkits)"
+    not (TOOLKITS / "stamp").exists(),
+    reason="AWS's toolkits aren't there; `make test-long` makes them (.venvs/toolkits)",
 )
 
 # Says when it is told, then saves for a while, as a checkpoint of some size takes.

@@ -73,7 +73,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory, account: Aws) -> Shell:
 def day(shell: Shell) -> dict[str, Ran]:
     """All steps, one after the other; what each said."""
     if not (AWS_COMMAND / "aws").exists():
-        pytest.skip("the aws command isn't there; `make test` makes it (.venvs/sdk)")
+        pytest.skip("the aws command isn't there; `make test-clients` makes it (.venvs/sdk)")
     ran: dict[str, Ran] = {}
     first = next(iter(steps().values())).splitlines()[0]
     for title, lines in steps().items():

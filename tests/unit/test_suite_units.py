@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
+from types import ModuleType
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -27,8 +26,19 @@ def the_suites() -> ModuleType:
     return module
 
 
+class Item:
+    """What the suite asks of a test."""
+
+    def __init__(self, nodeid: str) -> None:
+        self.nodeid = nodeid
+        self.marks = list[str]()
+
+    def add_marker(self, mark: pytest.MarkDecorator) -> None:
+        self.marks.append(mark.name)
+
+
 SUITE = the_suites()
-NAMED = sorted({*SUITE.LONG, *SUITE.TOGETHER, *SUITE.APART})
+NAMED = sorted({*SUITE.LONG, *SUITE.LONGEST_FIRST, *SUITE.TOGETHER, *SUITE.APART})
 
 
 @cache
@@ -57,10 +67,31 @@ def test_a_test_is_named_in_full(beginning: str) -> None:
 
 def test_no_turn_is_hidden_by_an_earlier_one() -> None:
     hidden = [
-        (later, earlier) for turn, later in enumerate(SUITE.LONG) for earlier in SUITE.LONG[:turn]
+        (later, earlier) for turn, later in enumerate(SUITE.LONGEST_FIRST) for earlier in SUITE.LONGEST_FIRST[:turn]
         if later.startswith(earlier)
     ]  # fmt: skip
     assert not hidden, "the longer beginning comes first"
+
+
+def test_nothing_is_left_to_the_long_tests_twice() -> None:
+    assert list(SUITE.LONG) == sorted(SUITE.LONG)
+    assert not [(one, other) for one in SUITE.LONG for other in SUITE.LONG if one != other and one.startswith(other)]
+
+
+def test_no_everyday_test_installs_a_framework_besides_scikit_learn() -> None:
+    """Nor anything else large: `make test` is what a newcomer runs first. What names an image needn't make it."""
+    asks = re.compile(r"environment\((PYTORCH|TENSORFLOW|XGBOOST)|image=(PYTORCH|TENSORFLOW|XGBOOST)|with_more\(")
+    files = {test.partition("::")[0] for test in every_test() if not test.startswith(SUITE.LONG)}
+    assert not [path for path in sorted(files) if asks.search((ROOT / path).read_text(encoding="utf-8"))]
+
+
+def test_what_is_long_is_marked_and_the_rest_is_not() -> None:
+    items = [Item("tests/local/test_kills.py::test_a"), Item("tests/unit/test_spec.py::test_a")]
+    SUITE.pytest_collection_modifyitems(items)
+    assert {item.nodeid: item.marks for item in items} == {
+        "tests/local/test_kills.py::test_a": ["long"],
+        "tests/unit/test_spec.py::test_a": [],
+    }
 
 
 @pytest.mark.parametrize(
@@ -91,9 +122,9 @@ def test_files_whose_tests_go_apart_share_nothing_dear() -> None:
 def test_what_takes_long_is_begun_first_and_the_rest_stays_in_order() -> None:
     ids = [
         "tests/unit/test_b.py::test_b", "tests/unit/test_a.py::test_a", "tests/local/test_run_restart.py::test_a",
-        "tests/synth/test_lint.py::test_a", "tests/local/test_run.py::test_a", f"{SUITE.LONG[0]}[Train]",
+        "tests/synth/test_lint.py::test_a", "tests/local/test_run.py::test_a", f"{SUITE.LONGEST_FIRST[0]}[Train]",
     ]  # fmt: skip
-    items: list[Any] = [SimpleNamespace(nodeid=nodeid) for nodeid in ids]
+    items = [Item(nodeid) for nodeid in ids]
     SUITE.pytest_collection_modifyitems(items)
     assert [item.nodeid for item in items] == [ids[5], ids[4], ids[3], ids[2], ids[0], ids[1]]
 
