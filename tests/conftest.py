@@ -35,8 +35,9 @@ os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path.home() / ".cac
 
 # What `make test` leaves to `make test-long`, so that it takes six minutes: what installs a framework besides
 # scikit-learn, runs a benchmark on a small size, kills or fills the server, or takes many seconds for what few changes
-# touch. What it keeps: everything pure, every template, the demo, and whole runs to each of their ends. CI runs both.
+# touch. What it keeps: everything pure, every template, and whole runs to each of their ends. CI runs both.
 LONG = (
+    "tests/browser/test_tuning_page.py",
     "tests/browser/test_views_page.py",
     "tests/local/test_adapter_idle_functions.py",
     "tests/local/test_adapter_stacks.py",
@@ -56,6 +57,7 @@ LONG = (
     "tests/local/test_container_limits.py",
     "tests/local/test_containers.py",
     "tests/local/test_contract_both_ways.py",
+    "tests/local/test_demo_story.py",
     "tests/local/test_detector.py",
     "tests/local/test_endpoint_deployments.py",
     "tests/local/test_endpoint_recovery.py",
@@ -104,6 +106,8 @@ LONG = (
     "tests/local/test_views_run.py",
     "tests/local/test_warm_containers.py",
     "tests/local/test_watch.py",
+    "tests/synth/test_cdk_command.py",
+    "tests/synth/test_determinism.py",
     "tests/synth/test_lint.py",
 )
 # In this order, longest first: nothing of it is to be begun when all else is done. The first deploys pipelines for all,
