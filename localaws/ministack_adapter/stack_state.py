@@ -13,6 +13,7 @@ Document = dict[str, Any]
 
 _MAKING = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
 _STATUSES = ("StackStatus", "Status", "ExecutionStatus")
+_TEMPLATE = "_template"
 
 
 class StackState(ServiceState):
@@ -60,6 +61,8 @@ class StackState(ServiceState):
             for part in _split_stack("stacks", stack):
                 if part.sub or (key, part.sub) not in known:
                     self._look("stacks", key, part, known, changed)
+                    # What is on disk now isn't what the last glance was at.
+                    self._glances.get("stacks", {}).pop(key, None)
         return changed
 
     def _being_made(self, stacks: list[tuple[Any, Document]]) -> list[tuple[Any, Document]]:
@@ -89,9 +92,6 @@ def _glance_at_stack(store: str, value: Any) -> Any:
     if store not in ("stacks", "change_sets") or _TEMPLATE not in value:
         return packed(store, value)
     return id(value[_TEMPLATE]), *glance_beside(without(value, _TEMPLATE), f"{_TEMPLATE}_body")
-
-
-_TEMPLATE = "_template"
 
 
 def _resources_of(stack: Document) -> Part:

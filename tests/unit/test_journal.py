@@ -311,6 +311,20 @@ def test_what_a_stack_has_made_is_known_while_it_is_made(journal: Journal) -> No
     assert list(journal.records("cloudformation")) == []
 
 
+def test_a_resource_that_comes_and_goes_between_two_looks_is_gone_on_disk(journal: Journal) -> None:
+    """What was committed in between, with another service's change, isn't what the last look was at."""
+    stacks, stack = Scoped(), a_stack(0)
+    stacks._data["s"] = stack
+    state = StackState(lambda: {"stacks": stacks})
+    journal.commit(state.changes())
+    stack["_resources"]["R"] = {"ResourceStatus": "CREATE_COMPLETE"}
+    journal.commit(state.changes_in_progress())
+    del stack["_resources"]["R"]
+    journal.commit(state.changes())
+    restored = back(journal, "cloudformation", lambda: StackState(lambda: {"stacks": Scoped()}))
+    assert restored["stacks"]._data == {"s": stack}
+
+
 def test_a_stack_whose_creator_was_told_nothing_is_noted_with_what_it_has_made(journal: Journal) -> None:
     stacks = Scoped()
     state = StackState(lambda: {"stacks": stacks})
