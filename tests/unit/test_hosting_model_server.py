@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import select
 import signal
 import socket
 import subprocess
@@ -204,6 +205,9 @@ def test_a_client_that_doesnt_read_its_answer_is_given_up(monkeypatch: pytest.Mo
     silent.sendall(request_head("POST", "/invocations", {"Content-Type": "text/csv"}, len(LARGE)) + LARGE)
     silent.recv(1)
     assert ask(other, "POST", "/invocations", b"3", **{"Content-Type": "text/csv"}) == (200, b'"xxx"')
+    given_up = select.poll()  # whoever reads before that isn't
+    given_up.register(silent, select.POLLRDHUP)
+    assert given_up.poll(WAIT_SECONDS * 1000)
     with silent.makefile("rb") as stream:
         assert len(stream.read()) < int(LARGE), "there is an end, and not that of the answer"
 
