@@ -1,5 +1,5 @@
 # make demo   the whole loop on the embedded AWS            make lint   ruff, mypy, cfn-lint, cdk-nag
-# make test   the everyday tests; the rest: make test-long, make test-clients (the aws command and SageMaker's SDKs)
+# make test   the everyday tests; every test: make test-all, make test-clients (the aws command and SageMaker's SDKs)
 # make bench  every benchmark (long)
 # Each installs what it needs into the checkout (.venv, node_modules, .venvs), from the pins, once.
 
@@ -18,7 +18,7 @@ WORKERS ?= 3
 SPREAD   = -n $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-clients test-unit test-synth test-local lint format bench pins clean
+.PHONY: help install demo test test-all test-clients test-unit test-synth test-local lint format bench pins clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -88,8 +88,8 @@ demo: install
 test: .venv/dev.stamp node_modules/.stamp
 	@$(BIN)/python -m pytest tests --ignore $(CLIENT_TESTS) $(SPREAD) -m "not long"
 
-test-long: .venv/dev.stamp node_modules/.stamp .venvs/toolkits/stamp .venvs/serving/stamp
-	@$(BIN)/python -m pytest tests --ignore $(CLIENT_TESTS) $(SPREAD) -m long
+test-all: .venv/dev.stamp node_modules/.stamp .venvs/toolkits/stamp .venvs/serving/stamp
+	@$(BIN)/python -m pytest tests --ignore $(CLIENT_TESTS) $(SPREAD)
 
 test-clients: .venv/dev.stamp node_modules/.stamp $(CLIENTS)
 	@$(BIN)/python -m pytest $(CLIENT_TESTS) $(SPREAD)

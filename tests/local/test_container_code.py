@@ -28,7 +28,7 @@ TOOLKIT = ROOT / "training_code" / "toolkit"
 DOCKER_PATH = "/usr/local/bin:/usr/bin:/bin"
 pytestmark = pytest.mark.skipif(
     not (TOOLKITS / "stamp").exists(),
-    reason="AWS's toolkits aren't there; `make test-long` makes them (.venvs/toolkits)",
+    reason="AWS's toolkits (.venvs/toolkits) come with `make test-all`",
 )
 
 # Says when it is told, then saves for a while, as a checkpoint of some size takes.

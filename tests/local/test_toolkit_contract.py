@@ -48,7 +48,7 @@ SOURCE = {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": '"s3:
 def toolkit() -> Path:
     """The Python that has the toolkit."""
     if not (HOME / "stamp").exists():
-        pytest.skip("AWS's toolkits (.venvs/toolkits) come with `make test-long`")
+        pytest.skip("AWS's toolkits (.venvs/toolkits) come with `make test-all`")
     return HOME / "bin" / "python"
 
 
