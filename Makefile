@@ -30,7 +30,7 @@ help:
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(PIP) $(INSTALL) "$$(grep '^pip==' $<)"
 	@$(PIP) $(INSTALL) -r $<
-	@$(PIP) $(INSTALL) --no-deps --editable .
+	@$(PIP) $(INSTALL) --quiet --no-deps --editable .  # twice quiet: setuptools warns of what an editable one is
 	@$(BIN)/python -m compileall -q -j 0 -x '/(aws_cdk|pip|setuptools)/' .venv/lib
 	@touch $@
 
