@@ -33,9 +33,9 @@ if has_room_in_memory():
 # Tests run cdk in homes of their own. CDK's library is unpacked once for all of them, where it is for everybody.
 os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path.home() / ".cache" / "aws" / "jsii" / "package-cache"))
 
-# What `make test` leaves to `make test-all`, so that it takes six minutes: what installs a framework besides
+# What `make test` leaves to `make test-all`, so that it takes some five minutes: what installs a framework besides
 # scikit-learn, runs a benchmark on a small size, kills or fills the server, or takes many seconds for what few changes
-# touch. What it keeps: everything pure, every template, and whole runs to each of their ends. CI runs all.
+# touch. What it keeps: everything pure, every template, and whole runs to every end but an approval's. CI runs all.
 LONG = (
     "tests/browser/test_tuning_page.py",
     "tests/browser/test_views_page.py",

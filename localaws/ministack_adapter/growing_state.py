@@ -152,7 +152,7 @@ def split_executions(store: str, value: Any) -> Iterator[Part]:
 
 
 def glance_at_execution(store: str, value: Any) -> Any:
-    """At its ending; at a state machine with its definition's hash: strings and bytes remember theirs."""
+    """At its ending; at a state machine beside its definition."""
     if store == "state_machines":
         return glance_beside(value, "definition")
     return _ending(store, value) or packed(store, value)
@@ -164,14 +164,17 @@ def _ending(store: str, value: Any) -> tuple[Any, ...] | None:
     return value["status"], value.get("stopDate"), value.get("redriveCount")
 
 
-def glance_beside(value: Document, name: str) -> tuple[int, int]:
-    """At an entry with one member that is most of it."""
-    return hash(value.get(name)), packed("", without(value, name))
+def glance_beside(value: Document, name: str) -> Any:
+    """At an entry with one member that is most of it, a text or bytes, which remember their hash."""
+    member = value.get(name)
+    if not isinstance(member, (str, bytes)):
+        return packed("", value)
+    return hash(member), packed("", without(value, name))
 
 
 def split_functions(store: str, value: Any) -> Iterator[Part]:
     """A function apart from its code, which is most of it and looked at only when it is other bytes."""
-    if not _has_code(store, value):
+    if store != "functions" or not isinstance(value.get(_CODE), bytes):
         yield from whole(store, value)
         return
     code = value[_CODE]
@@ -182,13 +185,9 @@ def split_functions(store: str, value: Any) -> Iterator[Part]:
 _CODE = "code_zip"
 
 
-def _has_code(store: str, value: Any) -> bool:
-    return store == "functions" and isinstance(value.get(_CODE), bytes)
-
-
 def glance_at_function(store: str, value: Any) -> Any:
-    """At a function with its code's hash."""
-    return glance_beside(value, _CODE) if _has_code(store, value) else packed(store, value)
+    """At a function beside its code."""
+    return glance_beside(value, _CODE) if store == "functions" else packed(store, value)
 
 
 def join_functions(parts: dict[Key, Any]) -> Any:

@@ -91,7 +91,7 @@ def _glance_at_stack(store: str, value: Any) -> Any:
     by another one, never changed."""
     if store not in ("stacks", "change_sets") or _TEMPLATE not in value:
         return packed(store, value)
-    return id(value[_TEMPLATE]), *glance_beside(without(value, _TEMPLATE), f"{_TEMPLATE}_body")
+    return id(value[_TEMPLATE]), glance_beside(without(value, _TEMPLATE), f"{_TEMPLATE}_body")
 
 
 def _resources_of(stack: Document) -> Part:

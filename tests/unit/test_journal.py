@@ -311,6 +311,18 @@ def test_what_a_stack_has_made_is_known_while_it_is_made(journal: Journal) -> No
     assert list(journal.records("cloudformation")) == []
 
 
+def test_what_should_be_a_text_and_is_none_is_committed_all_the_same(journal: Journal) -> None:
+    """One odd entry would keep all others of its service from the disk."""
+    machines = Scoped()
+    machines._data["odd"] = {"definition": ["no text"]}
+    state = ServiceState("stepfunctions", lambda: {"state_machines": machines}, *KINDS["stepfunctions"])
+    journal.commit(state.changes())
+    assert state.changes() == []
+    machines._data["odd"]["definition"].append("more")
+    (changed,) = state.changes()
+    assert unpack(changed.value or b"") == {"definition": ["no text", "more"]}
+
+
 def test_a_resource_that_comes_and_goes_between_two_looks_is_gone_on_disk(journal: Journal) -> None:
     """What was committed in between, with another service's change, isn't what the last look was at."""
     stacks, stack = Scoped(), a_stack(0)
