@@ -49,6 +49,7 @@ LONG = (
     "tests/local/test_benchmark",
     "tests/local/test_bert_qa.py",
     "tests/local/test_chained_pipeline.py",
+    "tests/local/test_chains.py",
     "tests/local/test_changed_data.py",
     "tests/local/test_cifar_subset.py",
     "tests/local/test_command_line.py",
