@@ -1,6 +1,6 @@
 """Tuning a random forest on digits, 50 trials, in the ranges of AWS's own example: strategies, cost and overhead.
 
-    random_f1, bayesian_f1, hyperband_f1, grid_f1   the best trial's macro F1 on one fixed split; median of 30 seeds
+    random_f1, bayesian_f1, hyperband_f1, grid_f1   the best trial's macro F1 on one fixed split; median of 10 seeds
     early_stopping_f1     the same by Bayesian with early stopping of type Auto
     completed_early_f1    the same, done when six trials in a row were no improvement (BestObjectiveNotImproving)
     multifidelity_f1, multifidelity_cost   the best of these two and Hyperband that took at most half of random's fit
@@ -8,7 +8,7 @@
     warm_start_f1         Bayesian, 25 trials in finer ranges, warm from the random and the Bayesian job
     warm_start_gain       by how much its best is above that of both parents; median
     optuna_gp_f1, optuna_tpe_f1, syne_tune_bore_f1   the best of 50 by Optuna's Gaussian process (which needs torch) and
-                          its tree-structured estimator, and by Syne Tune's density-ratio searcher; median of 30 seeds
+                          its tree-structured estimator, and by Syne Tune's density-ratio searcher; median of 10 seeds
     trial_overhead_seconds       what the embedded AWS adds to a script that does nothing, beyond starting its process
     warm_trial_seconds           such a trial in all, from a warm container
     slots_idle                   the share of two slots' time in which no trial had them
@@ -50,7 +50,7 @@ from localaws.sagemaker.tuning.early_stopping import should_stop
 from localaws.sagemaker.tuning.history import Study
 from localaws.sagemaker.tuning.space import from_ranges
 
-SEEDS, TRIALS, NOTHINGS, DEFAULT_NOTHINGS = 30, 50, 50, 8
+SEEDS, TRIALS, NOTHINGS, DEFAULT_NOTHINGS = 10, 50, 50, 8
 SMALL_SEEDS, SMALL_TRIALS, SMALL_NOTHINGS = 1, 6, 4
 PROCESSES = SLOTS = 2
 SYNE_TUNE_SLEEP, SYNE_TUNE_DEFAULT_SLEEP = 0.1, 5.0

@@ -6,11 +6,9 @@ question has the same answer.
 
 A Gaussian process is fitted to the scores, which are brought nearer to a normal distribution first. Its kernel has two
 scales, a smooth and a rough one. The smooth one (Matérn 5/2) has a length a hyperparameter (automatic relevance
-determination), of about a quarter of its range unless the scores say otherwise: with longer ones a search that has come
-to a bound takes what it hasn't seen along it for no better, and doesn't look. The rough one (Matérn 3/2) is as short in
-all of them: it is the luck of a place, which its neighbours share, such as that of a forest with a certain number of
-trees. The level of the scores is unknown to it, too: the mean of those that it has would say more and more, as the
-search comes to where they are good, that they are good elsewhere.
+determination). The rough one (Matérn 3/2) is as short in all of them: it is the luck of a place, which its neighbours
+share, such as that of a forest with a certain number of trees. The level of the scores is unknown to it, too: the mean
+of those that it has would say more and more, as the search comes to where they are good, that they are good elsewhere.
 
 Trials that are still running count with what the model expects of them (the "kriging believer" of Ginsbourger et al.,
 2010), so that parallel trials keep apart. The next trial is where the expected improvement is largest, by more than a
@@ -49,7 +47,7 @@ _SMOOTH = (0.0, 1.0, -2.3, 3.0)
 _ROUGH = (-2.0, 1.0, -9.0, 1.0)
 _NOISE = (-7.0, 2.0, -11.5, 0.0)
 _REACH = (-2.5, 0.5, -4.0, 0.5)
-_LENGTH = (-1.3, 0.7, -3.0, 3.0)
+_LENGTH = (0.0, 1.0, -3.0, 3.0)
 # The variance of the scores' level.
 _LEVEL = 4.0
 # Added to the noise, so that places that are nearly the same can be told apart in floating-point numbers.
