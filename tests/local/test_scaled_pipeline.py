@@ -72,6 +72,9 @@ def test_an_endpoint_is_scaled_from_its_first_champion_to_its_end(scaled: Pipeli
         record = scaled.run()
         assert (record["outcome"], record["scaling"]["was"]) == ("UpToDate", scaling.OTHERWISE)
         assert record["scaling"]["in_force"] is True and instances(scaled) == 2
+        # Nor has it begun at one again, and been scaled out once more.
+        activities = autoscaling.describe_scaling_activities(**target(scaled))["ScalingActivities"]
+        assert [each["Description"] for each in activities] == ["Setting desired instance count to 2."]
     assert asked.failures == []
 
     with scaled.without("application-autoscaling:PutScalingPolicy", scaled.role("WorkflowExecution")):
