@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from lifecycle import buckets, handler, pipelines
+from lifecycle import buckets, deadline, handler, pipelines
 from lifecycle.answer import answer
 from lifecycle.deadline import Deadline, TooLongError
 from memory_aws import Aws, installed
@@ -58,6 +58,9 @@ class Time:
     now: float = 1000.0
     slept: list[float] = field(default_factory=list)
 
+    def monotonic(self) -> float:
+        return self.now
+
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now += seconds
@@ -71,8 +74,8 @@ class Context:
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     time = Time()
-    monkeypatch.setattr("time.monotonic", lambda: time.now)
-    monkeypatch.setattr("time.sleep", time.sleep)
+    for module in (deadline, pipelines):
+        monkeypatch.setattr(module, "time", time)
     return time
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -385,8 +386,11 @@ def test_debugger_is_given_half_a_minute(
 ) -> None:
     """It looks every two seconds; the 16th look is at 30 s, and what isn't decided then is recorded as it is."""
     now = [100.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    monkeypatch.setattr("time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+
+    def pause(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(handler, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=pause))
     name = f"digits-{RUN_ID}-train"
 
     def look(operation: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -187,7 +188,7 @@ def test_ctrl_c_stops_the_job(world: World, monkeypatch: pytest.MonkeyPatch) -> 
         world.sagemaker.jobs = {name: {"TrainingJobStatus": "InProgress"} for name in world.sagemaker.jobs}
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("time.sleep", interrupt)
+    monkeypatch.setattr("ratchet.followed_jobs.time", SimpleNamespace(sleep=interrupt))
     told = world.call("train", "iris-tree")
     assert told.exit_code == 130
     assert [each["TrainingJobStatus"] for each in world.sagemaker.jobs.values()] == ["Stopping"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -227,7 +228,7 @@ def test_ctrl_c_stops_the_job(world: World, monkeypatch: pytest.MonkeyPatch) -> 
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("time.sleep", interrupt)
+    monkeypatch.setattr("ratchet.followed_jobs.time", SimpleNamespace(sleep=interrupt))
     assert world.call("view", RUN, "maps").exit_code == 130
     assert world.sagemaker.stopped == [world.sagemaker.asked["ProcessingJobName"]]
 

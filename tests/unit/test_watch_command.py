@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -219,7 +220,7 @@ def test_the_page_stays_when_the_run_has_ended(
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ratchet.commands.watch.time.sleep", interrupt)
+    monkeypatch.setattr("ratchet.commands.watch.time", SimpleNamespace(sleep=interrupt))
     result = world.call("watch", RUN, "--open")
     assert result.exit_code == 130
     assert shown == [("Running", False), ("Promoted", True)]
